@@ -1,0 +1,165 @@
+"""The corpus file: one TOML that names what to crawl, how to read it and what to have written about it."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from schemas.errors import CorpusError, UnknownName
+
+CORPORA = Path(__file__).resolve().parent.parent / "corpora"
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+
+
+class Settings(BaseModel):
+    """Base of every section: unknown keys are refused, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteSettings(Settings):
+    """A site that Nightjar itself starts on loopback for as long as the crawl runs."""
+
+    command: tuple[str, ...] = Field(description="program and arguments; {python} and {port} are filled in")
+    host: str = Field(description="name the site has in stored URLs, whatever port it listens on")
+    port: int = Field(0, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+
+
+class CrawlSettings(Settings):
+    """What is fetched, how much of it, and how politely."""
+
+    seeds: tuple[str, ...] = Field(min_length=1, description="URLs to start from")
+    allow: tuple[Pattern, ...] = Field((), description="a URL must match one of these, if there are any")
+    deny: tuple[Pattern, ...] = Field((), description="a URL must match none of these")
+    max_pages: int = Field(1000, ge=1, description="pages fetched per logical date")
+    max_depth: int = Field(5, ge=0, description="links followed from a seed")
+    user_agent: str = Field("Nightjar/0.1", description="identity, with a contact for the site's owner")
+    obey_robots: bool = Field(True, description="follow robots.txt (RFC 9309)")
+    delay_seconds: float = Field(0.5, ge=0, description="least time between two requests to one host")
+    concurrent_requests: int = Field(2, ge=1, le=64, description="requests under way to one host")
+    timeout_seconds: float = Field(20, gt=0, description="longest wait for one answer")
+    max_body_bytes: int = Field(8_000_000, ge=1, description="longest body kept; a longer one is refused")
+    allow_private_hosts: tuple[str, ...] = Field((), description="host names that may resolve to private addresses")
+
+
+class ExtractSettings(Settings):
+    """How documents are made from pages."""
+
+    method: Literal["fast", "careful"] = Field("fast", description="fast extractor, or the best text at any speed")
+    volatile: tuple[Pattern, ...] = Field(
+        (), description="text that changes from fetch to fetch and is left out, such as memory addresses"
+    )
+
+
+class ChunkSettings(Settings):
+    """How documents are cut."""
+
+    max_tokens: int = Field(200, ge=16, le=512, description="longest chunk in the encoder's tokens, headings included")
+
+
+class LanguageModelSettings(Settings):
+    """Who writes."""
+
+    engine: Literal["vllm", "fake"] = Field("vllm", description="vLLM in this process; fake is for tests")
+    model: str = Field("SmolLM2-135M-Instruct", description="name of a prepared model, or a folder of one")
+    context_tokens: int = Field(2048, ge=256, description="longest prompt and output together")
+    memory_gib: float = Field(1.0, gt=0, description="memory of the key-value cache")
+
+
+class EncoderSettings(Settings):
+    """Who embeds."""
+
+    engine: Literal["sentence-transformers", "fake"] = Field("sentence-transformers", description="fake is for tests")
+    model: str = Field("all-MiniLM-L6-v2", description="name of a prepared model, or a folder of one")
+    batch_size: int = Field(32, ge=1, description="texts per forward pass")
+
+
+class RecipeSettings(Settings):
+    """One recipe that is run over the corpus."""
+
+    name: str = Field(description="name of a recipe file")
+    limit: int | None = Field(None, ge=0, description="sources it covers, in a stable order; all when left out")
+
+
+class IndexSettings(Settings):
+    """What an index version must prove before it serves."""
+
+    min_recall: float = Field(0.95, ge=0, le=1, description="recall@10 of the dense index against exact search")
+    keep: int = Field(3, ge=1, description="published versions kept for rollback")
+
+
+class Corpus(Settings):
+    """A corpus file, checked."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="name of the corpus and of its folder")
+    description: str = Field("", description="one line for people")
+    warehouse: str = Field("", description="root of its tables and indexes; data/NAME when left out")
+    questions: tuple[str, ...] = Field((), description="questions that contexts are written for")
+    site: SiteSettings | None = None
+    crawl: CrawlSettings
+    extract: ExtractSettings = ExtractSettings()
+    chunk: ChunkSettings = ChunkSettings()
+    language_model: LanguageModelSettings = LanguageModelSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    recipes: tuple[RecipeSettings, ...] = ()
+    index: IndexSettings = IndexSettings()
+
+    @model_validator(mode="after")
+    def _default_root(self) -> "Corpus":
+        if not self.warehouse:
+            object.__setattr__(self, "warehouse", str(CORPORA.parent / "data" / self.name))
+        return self
+
+
+def known_corpora() -> dict[str, Path]:
+    """Shipped corpora by name."""
+    return {path.stem: path for path in sorted(CORPORA.glob("*.toml"))}
+
+
+def load_corpus(name_or_path: str) -> Corpus:
+    """Read and check a corpus file.
+
+    Args:
+        name_or_path: path of a TOML file, or the name of one under `corpora/`.
+
+    Raises:
+        UnknownName: neither a file nor a shipped corpus.
+        CorpusError: not TOML, or a value that does not fit; the message names file, line or key.
+    """
+    path = _find(name_or_path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Corpus(**content)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CorpusError(f"not valid TOML: {error}", where=str(path), remedy="Correct the file") from error
+    except ValidationError as error:
+        raise CorpusError(_first_problem(error), where=str(path), remedy="Correct the file") from error
+
+
+def _find(name_or_path: str) -> Path:
+    path = Path(name_or_path)
+    if path.suffix == ".toml" and path.is_file():
+        return path
+    shipped = known_corpora()
+    if name_or_path not in shipped:
+        raise UnknownName("corpus", name_or_path, shipped)
+    return shipped[name_or_path]
+
+
+def _first_problem(error: ValidationError) -> str:
+    first, *others = error.errors()
+    key = ".".join(str(part) for part in first["loc"]) or "file"
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{key}: {first['msg']}{more}"

@@ -1,0 +1,41 @@
+"""What a unit of work hands back: rows to commit, rejections to quarantine, tokens to account for."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from schemas.quarantine import Reason
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """One source that gave no row.
+
+    Attributes:
+        source_key: key of the source: a body_hash, text_hash or question_id.
+        reason: why, from the enumeration.
+        detail: one line for a person.
+        raw: the text that was rejected, if there is any.
+    """
+
+    source_key: str
+    reason: Reason
+    detail: str
+    raw: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of one batch.
+
+    Attributes:
+        rows: rows of the job's result table; the job itself stamps `run_id`, `created_at` and `ds`.
+        rejections: sources that gave no row.
+        prompt_tokens: tokens that models read, rejected attempts included.
+        output_tokens: tokens that models wrote, rejected attempts included.
+    """
+
+    rows: pa.Table
+    rejections: tuple[Rejection, ...] = ()
+    prompt_tokens: int = 0
+    output_tokens: int = 0
