@@ -43,6 +43,7 @@ class CrawlSettings(Settings):
     seeds: tuple[str, ...] = Field(min_length=1, description="URLs to start from")
     allow: tuple[Pattern, ...] = Field((), description="a URL must match one of these, if there are any")
     deny: tuple[Pattern, ...] = Field((), description="a URL must match none of these")
+    allow_hosts: tuple[str, ...] = Field((), description="hosts besides the seeds' own, as host or host:port")
     max_pages: int = Field(1000, ge=1, description="pages fetched per logical date")
     max_depth: int = Field(5, ge=0, description="links followed from a seed")
     user_agent: str = Field("Nightjar/0.1", description="identity, with a contact for the site's owner")

@@ -1,0 +1,86 @@
+"""Creating a declared table, and bringing a stored one up to its declaration."""
+
+from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql.types import StructType
+
+from schemas.errors import SchemaError
+from schemas.table import Table
+
+# Serializable: a writer that read the keys of a table fails if another one added rows since, and tries again.
+# The change feed is what `changes` reads.
+PROPERTIES = {"delta.isolationLevel": "Serializable", "delta.enableChangeDataFeed": "true"}
+
+
+def create_statement(table: Table, path: str) -> str:
+    """CREATE TABLE for a declaration, with a comment on the table and on every column."""
+    declared = spark_schema(table)
+    columns = ", ".join(
+        f"`{field.name}` {declared[field.name].dataType.simpleString()}"
+        f"{'' if field.nullable else ' NOT NULL'} COMMENT {quoted(_comment(table, field.name))}"
+        for field in table.columns
+    )
+    partitions = f"PARTITIONED BY ({', '.join(table.partitioned_by)}) " if table.partitioned_by else ""
+    properties = ", ".join(f"{quoted(key)} = {quoted(value)}" for key, value in PROPERTIES.items())
+    return (
+        f"CREATE TABLE IF NOT EXISTS delta.`{path}` ({columns}) USING DELTA "
+        f"{partitions}COMMENT {quoted(table.comment)} TBLPROPERTIES ({properties})"
+    )
+
+
+def evolve(spark: SparkSession, table: Table, path: str) -> None:
+    """Add the columns that the declaration has and the stored table lacks, without rewriting a file.
+
+    Raises:
+        SchemaError: the stored table has a column that is not declared, or one of another type.
+    """
+    stored = spark.read.format("delta").load(path).schema
+    declared = spark_schema(table)
+    _refuse_unknown(table, stored, declared, path)
+    _refuse_retyped(table, stored, declared, path)
+    added = [field for field in declared.fields if field.name not in stored.names]
+    if added:
+        columns = ", ".join(
+            f"`{field.name}` {field.dataType.simpleString()} COMMENT {quoted(_comment(table, field.name))}"
+            for field in added
+        )
+        spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({columns})")
+
+
+def spark_schema(table: Table) -> StructType:
+    return from_arrow_schema(table.schema)
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _comment(table: Table, column: str) -> str:
+    metadata = table.schema.field(column).metadata or {}
+    return metadata.get(b"comment", b"").decode()
+
+
+def _refuse_unknown(table: Table, stored: StructType, declared: StructType, path: str) -> None:
+    unknown = [name for name in stored.names if name not in declared.names]
+    if unknown:
+        raise SchemaError(
+            f"stored table {table.name!r} has columns that this version does not know: {', '.join(unknown)}",
+            where=path,
+            remedy="A newer Nightjar wrote it: update this checkout. Columns are added, never removed",
+        )
+
+
+def _refuse_retyped(table: Table, stored: StructType, declared: StructType, path: str) -> None:
+    for name in stored.names:
+        was, now = stored[name].dataType, declared[name].dataType
+        # simpleString leaves out the nullability of nested parts, which engines record differently.
+        if was.simpleString() != now.simpleString():
+            raise SchemaError(
+                f"column {name!r} of {table.name!r} is stored as {was.simpleString()} and declared as "
+                f"{now.simpleString()}",
+                where=path,
+                remedy="A column keeps its type: declare a new column instead",
+            )
+

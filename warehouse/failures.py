@@ -1,0 +1,61 @@
+"""What Spark and the disk raise, in one line that a user can act on."""
+
+import re
+
+from schemas.errors import NightjarError, WarehouseError
+
+CONFLICT = re.compile(r"DELTA_CONCURRENT|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_CHANGED|Concurrent\w+Exception")
+
+# Pattern in Spark's text -> (what, left behind, remedy). The first match counts.
+CAUSES: tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...] = (
+    (
+        re.compile(r"No space left on device|Disk quota exceeded", re.I),
+        (
+            "the disk is full",
+            "Nothing of this batch was committed; what was committed before is whole",
+            "Free some space and run the same command again",
+        ),
+    ),
+    (
+        re.compile(r"Read-only file system|Permission denied|AccessDenied|mkdirs? failed|Mkdirs failed", re.I),
+        (
+            "the warehouse cannot be written",
+            "Nothing of this batch was committed",
+            "Give this user the right to write there, or set another root with `warehouse` in the corpus file",
+        ),
+    ),
+    (
+        re.compile(r"DELTA_VERSION_NOT_CONTIGUOUS|DELTA_LOG_FILE_NOT_FOUND|DELTA_TRUNCATED_TRANSACTION_LOG"
+                   r"|DELTA_STATE_RECOVER_ERROR|DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION|DELTA_MISSING_DELTA_TABLE", re.I),
+        (
+            "part of the table's log is gone",
+            "Its data files are untouched",
+            "Restore the folder from a backup, or move it away and run the night again to recompute it",
+        ),
+    ),
+    (
+        re.compile(r"FAILED_READ_FILE|FileNotFoundException|DELTA_FILE_NOT_FOUND|does not exist", re.I),
+        (
+            "data files of the table are missing",
+            "Its log is untouched",
+            "Restore the folder from a backup, or move it away and run the night again to recompute it",
+        ),
+    ),
+)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """True where another writer committed first: the same write, tried again, can succeed."""
+    return bool(CONFLICT.search(str(error)))
+
+
+def translate(error: BaseException, where: str) -> NightjarError:
+    """The error to show for whatever Spark raised while it worked on `where`."""
+    if isinstance(error, NightjarError):
+        return error
+    text = str(error)
+    for pattern, (what, left_behind, remedy) in CAUSES:
+        if pattern.search(text):
+            return WarehouseError(what, where=where, left_behind=left_behind, remedy=remedy)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return WarehouseError(lines[0] if lines else type(error).__name__, where=where)

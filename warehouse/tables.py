@@ -1,0 +1,296 @@
+"""The tables of a corpus: every write idempotent, every read pinnable."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from schemas.errors import WarehouseError
+from schemas.table import Table
+from warehouse.definition import create_statement, evolve, quoted
+from warehouse.failures import is_conflict, translate
+
+T = TypeVar("T")
+
+ATTEMPTS = 12
+MOST_VALUES_IN_A_FILTER = 1000
+GONE = "_gone"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Rows that a merge inserted, updated, and deleted or marked as gone."""
+
+    inserted: int
+    updated: int
+    vanished: int
+
+
+class Warehouse:
+    """The Delta tables under one root.
+
+    Args:
+        spark: session that reads and writes them, in this process, on a cluster or over Spark Connect.
+        root: local folder, or any URI that Spark can write.
+    """
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        self.root = root.rstrip("/")
+        self._ready: set[str] = set()
+
+    def path(self, table: Table) -> str:
+        return f"{self.root}/tables/{table.name}"
+
+    def ensure(self, table: Table) -> str:
+        """Create the table, or add the columns it lacks; once per session. Returns its path.
+
+        Raises:
+            SchemaError: the stored table cannot become the declared one.
+            WarehouseError: it cannot be read or created.
+        """
+        path = self.path(table)
+        if table.name not in self._ready:
+            self._guarded(table, lambda: self._define(table, path))
+            self._ready.add(table.name)
+        return path
+
+    def read(self, table: Table, *, version: int | None = None, timestamp: datetime | None = None) -> DataFrame:
+        """The table now, at a version, or as it stood at a time."""
+        reader = self.spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        if timestamp is not None:
+            reader = reader.option("timestampAsOf", timestamp.isoformat())
+        path = self.ensure(table)
+        return self._guarded(table, lambda: reader.load(path))
+
+    def arrow(self, table: Table, frame: DataFrame) -> pa.Table:
+        """Collect a frame over `table`; an unreadable table is one clear line."""
+        return self._guarded(table, frame.toArrow)
+
+    def version(self, table: Table) -> int:
+        """The table's latest Delta version."""
+        path = self.ensure(table)
+        history = self.spark.sql(f"DESCRIBE HISTORY delta.`{path}` LIMIT 1").select("version")
+        return int(self._guarded(table, history.collect)[0][0])
+
+    def versions(self, tables: Iterable[Table]) -> dict[str, int]:
+        """Latest version of each table, to pin a run's reads."""
+        return {table.name: self.version(table) for table in tables}
+
+    def append(self, table: Table, rows: pa.Table) -> int:
+        """Write the rows whose key is not there yet. Returns how many were written.
+
+        The check and the write are one transaction: of two writers with the same key one wins, and the other,
+        tried again, finds the key there. So a batch committed before a crash is not committed twice.
+        """
+        checked = first_of_each_key(table, table.check(rows))
+        if not len(checked):
+            return 0
+        return self._committed(table, lambda path: self._insert_new(table, checked, path))
+
+    def merge(
+        self, table: Table, rows: pa.Table, *, vanish: Mapping[str, Sequence[str]] | None = None
+    ) -> Merged:
+        """Insert new keys, update rows that changed, and leave equal ones alone.
+
+        Args:
+            vanish: a column and its values; rows there whose key is not among `rows` are marked as gone
+                (their live column becomes false), or deleted where the table has no live column.
+        """
+        checked = first_of_each_key(table, table.check(rows))
+        if not len(checked) and not vanish:
+            return Merged(0, 0, 0)
+        return self._committed(table, lambda path: self._merge(table, checked, path, vanish))
+
+    def replace(self, table: Table, rows: pa.Table, *, where: Mapping[str, object]) -> int:
+        """Make `rows` all there is where the partition columns have the given values."""
+        checked = first_of_each_key(table, table.check(rows))
+        condition = " AND ".join(f"`{name}` = {quoted(str(value))}" for name, value in where.items())
+        return self._committed(table, lambda path: self._overwrite(checked, path, condition))
+
+    def pending(self, sources: DataFrame, results: DataFrame, key: Sequence[str]) -> DataFrame:
+        """Sources without a result: the one way work left is found."""
+        return sources.join(results.select(*key).distinct(), list(key), "left_anti")
+
+    def stream(self, frame: DataFrame, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
+        """Rows of a frame in batches of the given schema, in order, never all in memory at once."""
+        batch: list[dict[str, object]] = []
+        for row in frame.select(*schema.names).toLocalIterator():
+            batch.append(row.asDict(recursive=True))
+            if len(batch) == batch_rows:
+                yield pa.Table.from_pylist(batch, schema=schema)
+                batch = []
+        if batch:
+            yield pa.Table.from_pylist(batch, schema=schema)
+
+    def frame(self, rows: pa.Table) -> DataFrame:
+        """A Spark frame of Arrow rows."""
+        return self.spark.createDataFrame(rows)
+
+    def changes(self, table: Table, since_version: int) -> DataFrame:
+        """What became of every key changed after a version: the row, and `change` (insert, update or delete).
+
+        A deleted row stands with its last values. A key inserted and deleted since is left out.
+        """
+        path = self.ensure(table)
+        if self.version(table) <= since_version:
+            return self.read(table).limit(0).withColumn("change", F.lit(""))
+        feed = self._guarded(
+            table,
+            lambda: self.spark.read.format("delta")
+            .option("readChangeFeed", "true")
+            .option("startingVersion", since_version + 1)
+            .load(path),
+        )
+        return _net(feed, table)
+
+    def _define(self, table: Table, path: str) -> None:
+        self.spark.sql(create_statement(table, path))
+        evolve(self.spark, table, path)
+
+    def _insert_new(self, table: Table, rows: pa.Table, path: str) -> int:
+        key = list(table.key)
+        # Reading the keys inside the writing query makes Delta see the dependency: a concurrent commit is a
+        # conflict and not a duplicate. Only the batch's own keys leave the scan, so its cost hardly grows.
+        stored = self.spark.read.format("delta").load(path).where(partition_filter(table, rows)).select(*key)
+        mine = F.broadcast(self.frame(rows.select(key)))
+        known = F.broadcast(stored.join(mine, key, "left_semi"))
+        written = Observation()
+        new = self.frame(rows).join(known, key, "left_anti").select(*rows.column_names)
+        new = new.observe(written, F.count(F.lit(1)).alias("rows"))
+        new.write.format("delta").mode("append").save(path)
+        return int(written.get["rows"])
+
+    def _merge(
+        self, table: Table, rows: pa.Table, path: str, vanish: Mapping[str, Sequence[str]] | None
+    ) -> Merged:
+        source = self.frame(rows).withColumn(GONE, F.lit(False))
+        if vanish:
+            source = source.unionByName(self._vanished(table, rows, path, vanish))
+        view = f"merge_source_{uuid.uuid4().hex}"
+        source.createOrReplaceTempView(view)
+        try:
+            statement = merge_statement(table, path, view, partition_filter(table, rows, "target"))
+            (figures,) = self.spark.sql(statement).collect()
+        finally:
+            self.spark.catalog.dropTempView(view)
+        deleted = int(figures["num_deleted_rows"])
+        return Merged(int(figures["num_inserted_rows"]), int(figures["num_updated_rows"]), deleted)
+
+    def _vanished(self, table: Table, rows: pa.Table, path: str, vanish: Mapping[str, Sequence[str]]) -> DataFrame:
+        """Stored rows in the scope of `vanish` that are not among `rows`, marked as gone.
+
+        They travel in the merge's source, so that the merge joins on keys alone: a NOT MATCHED BY SOURCE clause
+        would read the whole table.
+        """
+        stored = self.spark.read.format("delta").load(path)
+        for name, values in vanish.items():
+            stored = stored.where(F.col(name).isin(list(values)))
+        if table.live:
+            stored = stored.where(F.col(table.live)).withColumn(table.live, F.lit(False))
+        mine = F.broadcast(self.frame(rows.select(list(table.key))))
+        gone = stored.join(mine, list(table.key), "left_anti").withColumn(GONE, F.lit(True))
+        return gone.select(*rows.column_names, GONE)
+
+    def _overwrite(self, rows: pa.Table, path: str, condition: str) -> int:
+        self.frame(rows).write.format("delta").mode("overwrite").option("replaceWhere", condition).save(path)
+        return len(rows)
+
+    def _committed(self, table: Table, write: Callable[[str], T]) -> T:
+        """Run a write, again with backoff where another writer was faster."""
+        path = self.ensure(table)
+        for attempt in range(ATTEMPTS):
+            try:
+                return write(path)
+            except Exception as error:  # Spark raises a class per cause and per engine
+                if not is_conflict(error):
+                    raise translate(error, path) from error
+                time.sleep(random.uniform(0, min(0.1 * 2**attempt, 5)))
+        raise WarehouseError(
+            f"{ATTEMPTS} tries to write lost against other writers",
+            where=path,
+            left_behind="Nothing of this batch was committed",
+            remedy="Run the same command again when fewer jobs write to this table",
+        )
+
+    def _guarded(self, table: Table, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except Exception as error:  # Spark raises a class per cause and per engine
+            raise translate(error, self.path(table)) from error
+
+
+def first_of_each_key(table: Table, rows: pa.Table) -> pa.Table:
+    """The rows without later ones of the same key, in their order."""
+    keys = rows.select(list(table.key)).append_column("_row", pa.array(range(len(rows)), pa.int64()))
+    first = keys.group_by(list(table.key), use_threads=False).aggregate([("_row", "min")])
+    if len(first) == len(rows):
+        return rows
+    return rows.take(first.column("_row_min").sort())
+
+
+def partition_filter(table: Table, rows: pa.Table, alias: str = "") -> str:
+    """SQL that keeps the partitions the rows fall into, so that files of others are never opened."""
+    prefix = f"{alias}." if alias else ""
+    clauses = [_is_one_of(f"{prefix}`{name}`", rows.column(name)) for name in table.partitioned_by]
+    return " AND ".join(clauses) or "true"
+
+
+def merge_statement(table: Table, path: str, view: str, prune: str) -> str:
+    """MERGE of a view that has the table's columns and a column saying which rows are gone.
+
+    It touches only what differs: a row whose values are equal keeps its file and its `run_id`.
+    """
+    on = " AND ".join(f"target.`{name}` = source.`{name}`" for name in table.key)
+    compared = [field for field in table.columns if field.name not in {*table.key, "run_id"}]
+    differs = " OR ".join(f"NOT ({_value('target', field)} <=> {_value('source', field)})" for field in compared)
+    assigned = ", ".join(f"`{field.name}` = source.`{field.name}`" for field in table.columns)
+    names = ", ".join(f"`{field.name}`" for field in table.columns)
+    values = ", ".join(f"source.`{field.name}`" for field in table.columns)
+    delete = "" if table.live else f"WHEN MATCHED AND source.{GONE} THEN DELETE "
+    return (
+        f"MERGE INTO delta.`{path}` AS target USING {view} AS source ON {on} AND {prune} {delete}"
+        f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {assigned} "
+        f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
+    )
+
+
+def _value(side: str, field: pa.Field) -> str:
+    """A column of one side in a form that can be compared: maps cannot."""
+    name = f"{side}.`{field.name}`"
+    return f"map_entries({name})" if pa.types.is_map(field.type) else name
+
+
+def _is_one_of(name: str, values: pa.ChunkedArray) -> str:
+    distinct = values.unique().to_pylist()
+    if len(distinct) > MOST_VALUES_IN_A_FILTER:
+        return "true"
+    return f"{name} IN ({', '.join(quoted(str(value)) for value in distinct)})"
+
+
+def _net(feed: DataFrame, table: Table) -> DataFrame:
+    """One row per key out of a change feed that may hold several."""
+    columns = [field.name for field in table.columns]
+    after = feed.where("_change_type != 'update_preimage'")
+    # A commit can delete and insert one key (a replace): 'delete' sorts before 'insert', so the row wins.
+    order = F.struct("_commit_version", "_change_type")
+    net = after.groupBy(*table.key).agg(
+        F.max_by(F.struct(*columns), order).alias("row"), F.max(order).alias("last"), F.min(order).alias("first")
+    )
+    change = (
+        F.when(F.col("last._change_type") == "delete", "delete")
+        .when(F.col("first._change_type") == "insert", "insert")
+        .otherwise("update")
+    )
+    born_and_gone = "last._change_type = 'delete' AND first._change_type = 'insert'"
+    named = [F.col(f"row.{name}").alias(name) for name in columns]
+    return net.where(f"NOT ({born_and_gone})").select(*named, change.alias("change"))
