@@ -1,0 +1,112 @@
+"""What the crawler connects to: public addresses, those a corpus names, and the site it serves itself."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from scrapy import Request
+from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
+from scrapy.crawler import Crawler
+from scrapy.http import Response
+from scrapy.resolver import CachingHostnameResolver
+from twisted.internet.address import IPv4Address as IPv4
+from twisted.internet.address import IPv6Address as IPv6
+from twisted.internet.base import ReactorBase
+from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolution, IResolutionReceiver
+from zope.interface import implementer
+
+from tasks.crawling.order import Order
+from tasks.crawling.site import LOOPBACK
+
+_NAMES_CACHED = 10_000
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, looking through IPv6 forms that wrap IPv4."""
+    return all(part.is_global and not part.is_multicast for part in _with_wrapped(ip_address(address)))
+
+
+def _with_wrapped(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
+    if isinstance(address, IPv4Address):
+        return [address]
+    wrapped = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address.packed.startswith(bytes.fromhex("0064ff9b")):  # NAT64, RFC 6052
+        wrapped.append(IPv4Address(address.packed[-4:]))
+    inner = [part for part in wrapped if part is not None]
+    return [*inner] if address.ipv4_mapped else [address, *inner]
+
+
+@implementer(IResolutionReceiver)
+class _PublicOnly:
+    """Passes on the public addresses of a name and remembers the first other one."""
+
+    # The receiver's class is Any: Twisted's interfaces are declared without the self that type checkers look for.
+    def __init__(self, receiver: Any, name: str, refused: dict[str, str]) -> None:  # noqa: ANN401
+        self._receiver = receiver
+        self._name = name
+        self._refused = refused
+
+    def resolutionBegan(self, resolution: IHostResolution) -> None:
+        self._receiver.resolutionBegan(resolution)
+
+    def addressResolved(self, address: IPv4 | IPv6) -> None:
+        if is_public(address.host):
+            self._receiver.addressResolved(address)
+        else:
+            self._refused.setdefault(self._name, address.host)
+
+    def resolutionComplete(self) -> None:
+        self._receiver.resolutionComplete()
+
+
+@implementer(IHostnameResolver)
+class GuardedResolver(CachingHostnameResolver):
+    """Resolves names for connections, so that what is checked is what is connected to.
+
+    A name that resolves to a private, loopback or link-local address is as good as unknown, unless the
+    corpus allows it by name; REFUSED_ADDRESSES tells the two apart. Literal addresses pass through here as well.
+    """
+
+    def __init__(self, reactor: ReactorBase, order: Order, refused: dict[str, str]) -> None:
+        super().__init__(reactor, _NAMES_CACHED)
+        self._order = order
+        self._refused = refused
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler, reactor: ReactorBase) -> Self:
+        return cls(reactor, crawler.settings["ORDER"], crawler.settings["REFUSED_ADDRESSES"])
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        receiver: Any = resolutionReceiver
+        name = hostName
+        if self._order.is_site(hostName, portNumber):
+            name = LOOPBACK
+        elif hostName not in self._order.settings.allow_private_hosts:
+            receiver = _PublicOnly(resolutionReceiver, hostName, self._refused)
+        return super().resolveHostName(receiver, name, portNumber, addressTypes, transportSemantics)
+
+
+class SiteHandler(HTTP11DownloadHandler):
+    """Fetches over HTTP; URLs of the served site go to the port it listens on, with its name as Host."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self._order: Order = crawler.settings["ORDER"]
+
+    async def download_request(self, request: Request) -> Response:
+        parts = urlsplit(request.url)
+        site = self._order.site
+        if site is None or parts.netloc != site.host or parts.scheme != "http":
+            return await super().download_request(request)
+        on_port = request.replace(url=parts._replace(netloc=f"{site.host}:{site.port}").geturl())
+        on_port.headers["Host"] = site.host
+        response: Response = await super().download_request(on_port)
+        return response.replace(url=request.url)
