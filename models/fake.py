@@ -1,0 +1,99 @@
+"""Deterministic stand-ins for tests: no weights, no waiting, outputs that depend on nothing but the input."""
+
+import json
+import random
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.encoder import Encoded
+from models.language import Generation, JsonSchema, Prompt, Sampling
+from schemas.hashing import digest
+
+FAKE_MODEL_ID = digest("fake language model")
+FAKE_ENCODER_ID = digest("fake encoder")
+FAKE_DIMENSION = 64
+WORD = re.compile(r"\w+")
+
+
+class FakeLanguageModel:
+    """Writes words of the last message, shuffled by a hash of prompt and seed, as the schema wants them.
+
+    A word counts as a token. The output keeps within the schema's bounds, whatever `max_tokens` says.
+
+    Attributes:
+        calls: how often `generate` was called.
+        prompts: every prompt it was given.
+    """
+
+    def __init__(self, context_tokens: int = 2048) -> None:
+        self.model_id = FAKE_MODEL_ID
+        self.calls = 0
+        self.prompts: list[Prompt] = []
+        self._context_tokens = context_tokens
+
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, schema: JsonSchema | None = None
+    ) -> list[Generation]:
+        """See `LanguageModel.generate`."""
+        self.calls += 1
+        self.prompts.extend(prompts)
+        return [self._one(prompt, sampling, schema) for prompt in prompts]
+
+    def _one(self, prompt: Prompt, sampling: Sampling, schema: JsonSchema | None) -> Generation:
+        prompt_tokens = sum(len(WORD.findall(message["content"])) for message in prompt)
+        if prompt_tokens + sampling.max_tokens > self._context_tokens:
+            return Generation("", 0, 0, "too_long")
+        chooser = random.Random(digest(json.dumps(list(prompt)), str(sampling.seed)))
+        words = sorted({word.lower() for word in WORD.findall(prompt[-1]["content"])}) or ["nothing"]
+        value = _value(schema or {"type": "string"}, words, chooser)
+        text = json.dumps(value) if schema else f"{value}."
+        return Generation(text, prompt_tokens, len(WORD.findall(text)), "stop")
+
+
+def _value(schema: Mapping[str, Any], words: Sequence[str], chooser: random.Random) -> object:
+    """A value of the schema; covers what bounded recipe schemas are made of."""
+    if "enum" in schema:
+        return chooser.choice(schema["enum"])
+    kind = schema["type"]
+    if kind == "object":
+        return {name: _value(part, words, chooser) for name, part in schema["properties"].items()}
+    if kind == "array":
+        count = chooser.randint(schema.get("minItems", 1), schema.get("maxItems", 3))
+        return [_value(schema["items"], words, chooser) for _ in range(count)]
+    if kind == "boolean":
+        return chooser.random() < 0.5
+    if kind in ("integer", "number"):
+        return chooser.randint(schema.get("minimum", 0), schema.get("maximum", 9))
+    return _text(schema, words, chooser)
+
+
+def _text(schema: Mapping[str, Any], words: Sequence[str], chooser: random.Random) -> str:
+    chosen = " ".join(chooser.sample(words, min(6, len(words))))
+    return chosen.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength", 80)].strip()
+
+
+class FakeEncoder:
+    """Hashes every word to a dimension, counts, and scales to norm 1: texts that share words are alike.
+
+    Attributes:
+        calls: how often `encode` was called.
+    """
+
+    def __init__(self) -> None:
+        self.encoder_id = FAKE_ENCODER_ID
+        self.dimension = FAKE_DIMENSION
+        self.calls = 0
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """See `Encoder.encode`."""
+        self.calls += 1
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        words = [WORD.findall(text.lower()) or [""] for text in texts]
+        for row, found in enumerate(words):
+            for word in found:
+                vectors[row, int(digest(word)[:8], 16) % self.dimension] += 1
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return Encoded((vectors / norms).astype(np.float32), tokens=sum(map(len, words)))

@@ -1,0 +1,51 @@
+"""From settings to models: the one place that knows every engine."""
+
+from models.encoder import Encoder
+from models.fake import FAKE_ENCODER_ID, FAKE_MODEL_ID, FakeEncoder, FakeLanguageModel
+from models.folders import model_folder, model_id
+from models.language import LanguageModel
+from models.sentence_transformer import SentenceTransformerEncoder, sentence_transformer_id
+from models.vllm_engine import VllmLanguageModel
+from schemas.corpus import EncoderSettings, LanguageModelSettings
+
+
+def language_model_id(settings: LanguageModelSettings) -> str:
+    """`model_id` of the model the settings name; it is not loaded.
+
+    Raises:
+        SetupError: there is no such model.
+    """
+    return FAKE_MODEL_ID if settings.engine == "fake" else model_id(model_folder(settings.model))
+
+
+def open_language_model(settings: LanguageModelSettings) -> LanguageModel:
+    """Load a language model; vLLM takes most of a minute.
+
+    Raises:
+        SetupError: there is no such model.
+        ModelError: it does not load.
+    """
+    if settings.engine == "fake":
+        return FakeLanguageModel(settings.context_tokens)
+    return VllmLanguageModel(model_folder(settings.model), settings.context_tokens, settings.memory_gib)
+
+
+def encoder_id(settings: EncoderSettings) -> str:
+    """`encoder_id` of the encoder the settings name; it is not loaded.
+
+    Raises:
+        SetupError: there is no such model.
+    """
+    return FAKE_ENCODER_ID if settings.engine == "fake" else sentence_transformer_id(model_folder(settings.model))
+
+
+def open_encoder(settings: EncoderSettings) -> Encoder:
+    """Load an encoder.
+
+    Raises:
+        SetupError: there is no such model.
+        ModelError: it does not load.
+    """
+    if settings.engine == "fake":
+        return FakeEncoder()
+    return SentenceTransformerEncoder(model_folder(settings.model), settings.batch_size)

@@ -1,0 +1,38 @@
+"""Token counts without loading a model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from schemas.errors import ModelError
+
+
+class TokenCounter:
+    """Counts tokens as a model's own tokenizer does, special tokens included.
+
+    Args:
+        folder: of the model.
+        window: longest text the model reads; longer ones count as that many. No limit when left out.
+
+    Raises:
+        ModelError: the folder has no readable tokenizer.json.
+    """
+
+    def __init__(self, folder: Path, window: int | None = None) -> None:
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # tokenizers raises plain Exception
+            raise ModelError(f"no readable tokenizer: {error}", where=str(folder / "tokenizer.json")) from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        if window:
+            self._tokenizer.enable_truncation(window)
+
+    def __call__(self, text: str) -> int:
+        """Tokens of one text."""
+        return self.count([text])[0]
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
