@@ -1,0 +1,146 @@
+"""Chunks from documents: passages that fit the encoder, keep their headings and survive edits next to them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.chunks import CHUNKS
+from schemas.corpus import ChunkSettings
+from schemas.hashing import digest, fingerprint, text_hash
+from schemas.passage import passage_text
+from tasks.chunking.packing import Part, pack
+from tasks.chunking.sections import Section, read_sections
+from tasks.chunking.units import Kind, read_units
+from tasks.outcome import Outcome
+
+CODE_VERSION = 1
+"""Raised by every change that can change where chunks begin and end."""
+
+COLUMNS = pa.schema([field for field in CHUNKS.schema if field.name != "run_id"])
+"""What `chunk_documents` hands back: a chunks row before the job stamps its run."""
+
+CountTokens = Callable[[Sequence[str]], list[int]]
+"""Tokens of each text as the encoder counts them, special tokens included."""
+
+_INHERITED = ("doc_id", "url", "body_hash", "extractor_id", "ds", "live")
+_KIND_OF_UNIT: dict[Kind, str] = {"heading": "text", "text": "text", "item": "list", "row": "table", "code": "code"}
+
+
+def chunker_id(settings: ChunkSettings, tokenizer_fingerprint: str) -> str:
+    """Fingerprint of all that decides where chunks begin and end, and how many tokens they count."""
+    content = {"code": CODE_VERSION, "settings": settings.model_dump(mode="json"), "tokenizer": tokenizer_fingerprint}
+    return fingerprint(content)
+
+
+def chunk_documents(
+    documents: pa.Table, settings: ChunkSettings, count_tokens: CountTokens, tokenizer_fingerprint: str
+) -> Outcome:
+    """Cut every document into passages.
+
+    For every chunk `document.text[start:end] == text`. Between chunks stand only white space and headings
+    that are in the heading path of the chunks below them.
+
+    Args:
+        documents: rows of the documents table.
+        count_tokens: the encoder's own count; a passage with its heading path costs at most `max_tokens`.
+        tokenizer_fingerprint: of what counts.
+
+    Returns:
+        Rows of the chunks table without `run_id`; there are no rejections.
+    """
+    chunker = Chunker(settings.max_tokens, count_tokens)
+    made_by = {"chunker_id": chunker_id(settings, tokenizer_fingerprint)}
+    rows = [row | made_by for document in documents.to_pylist() for row in _rows(document, chunker)]
+    return Outcome(pa.Table.from_pylist(rows, schema=COLUMNS))
+
+
+def _rows(document: Mapping[str, Any], chunker: "Chunker") -> Iterator[dict[str, Any]]:
+    seen: Counter[str] = Counter()
+    for ordinal, passage in enumerate(chunker.passages(document["title"], document["text"])):
+        text = document["text"][passage.start : passage.end]
+        key = text_hash(passage.heading_path, text)
+        yield {
+            **{name: document[name] for name in _INHERITED},
+            "chunk_id": digest(document["doc_id"], key, str(seen[key])),
+            "ordinal": ordinal,
+            "heading_path": list(passage.heading_path),
+            "text": text,
+            "text_hash": key,
+            "kind": passage.kind,
+            "start": passage.start,
+            "end": passage.end,
+            "tokens": passage.tokens,
+        }
+        seen[key] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A stretch of a document, its headings and what both cost."""
+
+    heading_path: tuple[str, ...]
+    start: int
+    end: int
+    kind: str
+    tokens: int
+
+
+class Chunker:
+    """Cuts documents by their structure.
+
+    Args:
+        max_tokens: most tokens of a passage with its heading path.
+        count_tokens: see `CountTokens`.
+    """
+
+    def __init__(self, max_tokens: int, count_tokens: CountTokens) -> None:
+        self._max_tokens = max_tokens
+        self._count_tokens = count_tokens
+        self._special_tokens = count_tokens([""])[0]
+        # A path is context: half of the budget is the passage's own.
+        self._longest_path = (max_tokens - self._special_tokens) // 2
+
+    def passages(self, title: str, text: str) -> list[Passage]:
+        """Passages of a document in order."""
+        short_title = self._shortened(title)
+        sections = read_sections(short_title, text, self._path_fits, read_units(text))
+        return [passage for section in sections for passage in self._section_passages(text, section)]
+
+    def _cost(self, texts: Sequence[str]) -> list[int]:
+        return [count - self._special_tokens for count in self._count_tokens(texts)] if texts else []
+
+    def _path_fits(self, path: Sequence[str]) -> bool:
+        return self._cost([passage_text(path, "")])[0] <= self._longest_path
+
+    def _shortened(self, title: str) -> str:
+        while not self._path_fits([title]):
+            title = title[: len(title) * 3 // 4].rstrip()
+        return title
+
+    def _section_passages(self, text: str, section: Section) -> Iterator[Passage]:
+        path_cost = self._cost([passage_text(section.heading_path, "")])[0]
+        budget = self._max_tokens - self._special_tokens - path_cost
+        parts = [Part(unit.kind, unit.start, unit.end) for unit in section.units]
+        for run in pack(text, parts, budget, self._cost):
+            yield from self._measured(text, section.heading_path, run, budget)
+
+    def _measured(self, text: str, path: tuple[str, ...], run: Sequence[Part], budget: int) -> Iterator[Passage]:
+        """The run as a passage, or as several where its parts cost more together than one by one."""
+        start, end = run[0].start, run[-1].end
+        tokens = self._count_tokens([passage_text(path, text[start:end])])[0]
+        smaller = budget - max(1, tokens - self._max_tokens)
+        if tokens <= self._max_tokens or smaller < 1:
+            yield Passage(path, start, end, _kind(run), tokens)
+            return
+        for smaller_run in pack(text, run, smaller, self._cost):
+            yield from self._measured(text, path, smaller_run, smaller)
+
+
+def _kind(run: Sequence[Part]) -> str:
+    characters: Counter[str] = Counter()
+    for part in run:
+        characters[_KIND_OF_UNIT[part.kind]] += part.end - part.start
+    return characters.most_common(1)[0][0]

@@ -1,0 +1,1 @@
+"""From the bytes of a page to its blocks, and from those to Markdown. Nothing here knows tables or tasks."""

@@ -1,0 +1,30 @@
+"""Blocks: a page as the flat sequence of passages that a reader sees."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["heading", "text", "item", "row", "code"]
+
+
+@dataclass(slots=True)
+class Block:
+    """One heading, paragraph, list item, table row or piece of code.
+
+    Attributes:
+        text: what it says, white space squeezed; lines are kept in code and where the page breaks them.
+        level: of a heading, 1 to 6.
+        marker: what a list item begins with, such as "- " or "3. ".
+        indent: columns that the lists around it move it to the right.
+        cells: of a row.
+        group: number of the list or table it belongs to; 0 outside of both.
+        link_characters: how much of the text is links.
+    """
+
+    kind: Kind
+    text: str
+    level: int = 0
+    marker: str = ""
+    indent: int = 0
+    cells: tuple[str, ...] = ()
+    group: int = 0
+    link_characters: int = 0
