@@ -1,5 +1,7 @@
 """Creating a declared table, and bringing a stored one up to its declaration."""
 
+import re
+
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
@@ -9,6 +11,7 @@ from schemas.table import Table
 
 # Serializable: a writer that read the keys of a table fails if another one added rows since, and tries again.
 # The change feed is what `changes` reads.
+NO_TABLE = re.compile(r"PATH_NOT_FOUND|DELTA_TABLE_NOT_FOUND|DELTA_MISSING_DELTA_TABLE|is not a Delta table", re.I)
 PROPERTIES = {"delta.isolationLevel": "Serializable", "delta.enableChangeDataFeed": "true"}
 
 
@@ -28,13 +31,24 @@ def create_statement(table: Table, path: str) -> str:
     )
 
 
-def evolve(spark: SparkSession, table: Table, path: str) -> None:
-    """Add the columns that the declaration has and the stored table lacks, without rewriting a file.
+def define(spark: SparkSession, table: Table, path: str) -> None:
+    """Create the table, or bring the stored one up to its declaration.
 
     Raises:
         SchemaError: the stored table has a column that is not declared, or one of another type.
     """
-    stored = spark.read.format("delta").load(path).schema
+    try:
+        stored = spark.read.format("delta").load(path).schema
+    except Exception as error:  # an AnalysisException of classic Spark or of Spark Connect
+        if not NO_TABLE.search(str(error)):
+            raise
+        spark.sql(create_statement(table, path))
+    else:
+        _evolve(spark, table, path, stored)
+
+
+def _evolve(spark: SparkSession, table: Table, path: str, stored: StructType) -> None:
+    """Add the columns that the declaration has and the stored table lacks, without rewriting a file."""
     declared = spark_schema(table)
     _refuse_unknown(table, stored, declared, path)
     _refuse_retyped(table, stored, declared, path)

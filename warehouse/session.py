@@ -2,12 +2,14 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from schemas.errors import SetupError
-from warehouse.jars import jars, java
+from warehouse.jars import cache_folder, jars, java
 
 LOGGING = Path(__file__).with_name("log4j2.properties")
 
@@ -31,7 +33,9 @@ def open_session(master: str = "", memory_gib: float = 2.0) -> SparkSession:
         raise
     except Exception as error:  # the JVM and gRPC raise types of their own, all of them meaning: no session
         cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise SetupError(f"Spark does not start: {cause}", where=master or "this process") from error
+        raise SetupError(
+            f"Spark does not start: {cause}", where=master or "this process", remedy=f"See {spark_log()}"
+        ) from error
 
 
 def _classic(master: str, memory_gib: float) -> SparkSession:
@@ -44,7 +48,32 @@ def _classic(master: str, memory_gib: float) -> SparkSession:
     builder = SparkSession.builder.master(master).appName("nightjar")
     for key, value in _configuration(memory_gib).items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    with _stderr_in(spark_log()):
+        return builder.getOrCreate()
+
+
+def spark_log() -> Path:
+    """What the JVM of the latest session said."""
+    return cache_folder() / "spark.log"
+
+
+@contextmanager
+def _stderr_in(path: Path) -> Iterator[None]:
+    """Point the process's standard error at a file for a while.
+
+    A JVM started meanwhile keeps it: what Spark says at its start is nothing a user can act on, and its errors
+    come back as exceptions.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with path.open("w") as log:
+            os.dup2(log.fileno(), 2)
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def _configuration(memory_gib: float) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from schemas.errors import WarehouseError
 from schemas.table import Table
-from warehouse.definition import create_statement, evolve, quoted
+from warehouse.definition import define, quoted
 from warehouse.failures import is_conflict, translate
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class Warehouse:
         """
         path = self.path(table)
         if table.name not in self._ready:
-            self._guarded(table, lambda: self._define(table, path))
+            self._guarded(table, lambda: define(self.spark, table, path))
             self._ready.add(table.name)
         return path
 
@@ -152,10 +152,6 @@ class Warehouse:
             .load(path),
         )
         return _net(feed, table)
-
-    def _define(self, table: Table, path: str) -> None:
-        self.spark.sql(create_statement(table, path))
-        evolve(self.spark, table, path)
 
     def _insert_new(self, table: Table, rows: pa.Table, path: str) -> int:
         key = list(table.key)

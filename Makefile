@@ -1,0 +1,41 @@
+# The three things people type, and the ones that developers do.
+PYTHON ?= python3.11
+BIN := .venv/bin
+CACHE := $(or $(NIGHTJAR_CACHE),$(HOME)/.cache/nightjar)
+EXTRA ?= cpu
+
+.PHONY: install demo test check bench requirements clean
+
+install: .venv/installed
+	@$(BIN)/python -m warehouse.jars
+	@$(BIN)/python -m models.prepare
+
+.venv/installed: requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; install Python 3.11, or run: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "uv==0.13.9"
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: install
+	@$(BIN)/nightjar demo
+
+test: install
+	$(BIN)/pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy flows tasks models schemas warehouse serving
+
+bench: install
+	@for program in bench/*.py; do $(BIN)/python "$$program" || exit 1; done
+
+# Pins every version; names no index, so that it installs from whichever one a machine is set up for.
+requirements: .venv/installed
+	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --extra $(EXTRA) --group dev --no-header \
+		--no-annotate --no-emit-index-url --output-file requirements.txt pyproject.toml
+
+clean:
+	rm -rf data .pytest_cache .ruff_cache .mypy_cache

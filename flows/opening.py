@@ -1,0 +1,70 @@
+"""Opening a run: the one place that reads settings, starts Spark and loads models for the stages."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from flows.progress import progress_for_terminal
+from models.encoder import Encoder
+from models.language import LanguageModel
+from models.opening import open_encoder, open_language_model
+from schemas.corpus import Corpus, EncoderSettings, LanguageModelSettings, load_corpus
+from tasks.run import Progress, Run
+from warehouse.session import open_session
+from warehouse.tables import Warehouse
+
+# Loaded models stay for the life of the process: vLLM alone takes most of a minute to load.
+_language_models: dict[LanguageModelSettings, LanguageModel] = {}
+_encoders: dict[EncoderSettings, Encoder] = {}
+
+
+@contextmanager
+def open_run(corpus_name: str, ds: date | None) -> Iterator[Run]:
+    """A run over a corpus; its ledgers are written when it ends, however it ends.
+
+    Args:
+        corpus_name: name of a shipped corpus, or path of a corpus file.
+        ds: logical date; today (UTC) when left out.
+    """
+    corpus = load_corpus(corpus_name)
+    progress = progress_for_terminal()
+    progress.note("starting Spark")
+    run = Run(open_warehouse(corpus), corpus, new_run_id(), ds or datetime.now(UTC).date(), progress)
+    try:
+        yield run
+    finally:
+        run.record()
+
+
+def open_warehouse(corpus: Corpus) -> Warehouse:
+    """The corpus's tables, through a Spark session that later calls share."""
+    return Warehouse(open_session(), corpus.warehouse)
+
+
+def new_run_id() -> str:
+    """Start time and four random digits: sorts by time, and two runs of one second differ."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def language_model(settings: LanguageModelSettings, progress: Progress) -> LanguageModel:
+    """The language model, loaded on first use."""
+    if settings not in _language_models:
+        progress.note(f"loading {settings.model} with {settings.engine}; this takes up to a minute")
+        _language_models[settings] = open_language_model(settings)
+    return _language_models[settings]
+
+
+def encoder(settings: EncoderSettings, progress: Progress) -> Encoder:
+    """The encoder, loaded on first use."""
+    if settings not in _encoders:
+        progress.note(f"loading {settings.model} with {settings.engine}")
+        _encoders[settings] = open_encoder(settings)
+    return _encoders[settings]
+
+
+def gate_pages(corpus: Corpus) -> Path:
+    """Folder of the gate results: beside the tables where these are local, else under data/."""
+    root = Path(corpus.warehouse)
+    return (root if "://" not in corpus.warehouse else Path("data") / corpus.name) / "gates"

@@ -1,0 +1,45 @@
+"""The gate stage: what was committed since the last passed gate must meet its table's expectations."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyspark.sql import functions as F
+
+from schemas.runs import RUNS
+from schemas.table import Table
+from tasks.run import Stage
+from warehouse.gates import judge, measure, write_page
+
+
+def check_tables(stage: Stage, tables: Iterable[Table], pages: Path) -> None:
+    """Check every table that has a version no gate has passed, and remember the versions that now have.
+
+    Args:
+        pages: folder for the results as HTML.
+
+    Raises:
+        GateError: an expectation does not hold; names it, its value and its bounds.
+    """
+    passed = passed_versions(stage)
+    tables = list(tables)
+    stage.ledger.rows_in = len(tables)
+    unchecked = [table for table in tables if stage.run.pin(table) > passed.get(table.name, -1)]
+    stage.ledger.skipped = len(tables) - len(unchecked)
+    if not unchecked:
+        return
+    stage.run.progress.begin(stage.ledger.stage, len(unchecked), "tables")
+    try:
+        for table in unchecked:
+            figures = measure(stage.read(table), table.all_expectations)
+            result = judge(table.name, figures, table.all_expectations)
+            result.raise_if_failed(str(write_page(result, pages)))
+            stage.run.progress.advance(1)
+    finally:
+        stage.run.progress.end()
+
+
+def passed_versions(stage: Stage) -> dict[str, int]:
+    """Per table the newest version that a gate has passed, read off the ledgers in `runs`."""
+    ledgers = stage.run.warehouse.read(RUNS).where((F.col("stage") == "gate") & (F.col("state") == "completed"))
+    versions = ledgers.select(F.explode("versions_read").alias("name", "version")).groupBy("name").agg(F.max("version"))
+    return dict(versions.toArrow().to_pandas().itertuples(index=False))

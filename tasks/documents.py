@@ -1,0 +1,52 @@
+"""The extract stage: the newest body of every page becomes a document."""
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from schemas.documents import DOCUMENTS
+from schemas.pages import PAGES
+from tasks.extract import extract_pages, extractor_id
+from tasks.job import Job, run_job
+from tasks.outcome import Outcome
+from tasks.retire import retire
+from tasks.run import Stage
+
+SOURCE = pa.schema([PAGES.schema.field(name) for name in ("url", "ds", "body", "content_type", "body_hash")])
+
+
+def extract(stage: Stage) -> None:
+    """Extract pages whose newest body, or extractor, is new, and retire documents whose page is gone."""
+    settings = stage.run.corpus.extract
+    producer = extractor_id(settings)
+    latest = latest_pages(stage.read(PAGES))
+    bodies = stage.read(PAGES).where("outcome = 'ok'").select("url", "body_hash", "body", "content_type")
+    done = stage.read(DOCUMENTS).where(F.col("live") & (F.col("extractor_id") == producer))
+
+    def work(pages: pa.Table) -> Outcome:
+        return extract_pages(pages, settings)
+
+    def commit(_: pa.Table, outcome: Outcome) -> int:
+        merged = stage.merge(DOCUMENTS, outcome.rows)
+        return merged.inserted + merged.updated
+
+    job = Job(producer, SOURCE, "body_hash", work, commit, batch_rows=64, unit="pages")
+    present = latest.where(F.col("outcome").isin("ok", "not_modified"))
+    run_job(stage, job, present, done, ["url", "body_hash"], lambda pending: with_bodies(pending, bodies))
+    gone = latest.where(F.col("outcome").isin("gone", "redirected")).select("url")
+    retire(stage, DOCUMENTS, stage.read(DOCUMENTS).join(gone, "url", "left_semi"))
+
+
+def latest_pages(pages: DataFrame) -> DataFrame:
+    """Per URL the newest answer that says something about the page: url, outcome, body_hash, ds.
+
+    A failure or a refusal says nothing: what was known before stays true.
+    """
+    telling = pages.where(~F.col("outcome").isin("failed", "refused"))
+    newest = telling.groupBy("url").agg(F.max_by(F.struct("outcome", "body_hash", "ds"), "ds").alias("page"))
+    return newest.select("url", "page.*")
+
+
+def with_bodies(pending: DataFrame, bodies: DataFrame) -> DataFrame:
+    """Pending pages with a stored body of theirs; a 304 repeats the hash of an earlier night's."""
+    return pending.join(bodies, ["url", "body_hash"]).dropDuplicates(["url", "body_hash"])

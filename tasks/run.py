@@ -1,0 +1,171 @@
+"""A run and its stages: what they read and wrote, what it cost, and the ledger row each leaves in `runs`."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from schemas.corpus import Corpus
+from schemas.runs import RUNS
+from schemas.table import Table
+from warehouse.tables import Merged, Warehouse
+
+
+class Progress(Protocol):
+    """Whoever shows how far a long step is."""
+
+    def begin(self, stage: str, total: int, unit: str) -> None:
+        """A step over `total` rows starts."""
+
+    def advance(self, rows: int, tokens: int = 0) -> None:
+        """`rows` more are done, for which a model wrote `tokens`."""
+
+    def end(self) -> None:
+        """The step is over."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line, such as a model that takes a while to load."""
+
+
+@dataclass
+class Ledger:
+    """The figures of one stage, as they stand in `runs`."""
+
+    stage: str
+    started_at: datetime
+    state: str = "completed"
+    rows_in: int = 0
+    rows_out: int = 0
+    skipped: int = 0
+    quarantined: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    detail: str | None = None
+    versions_read: dict[str, int] = field(default_factory=dict)
+    versions_written: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.output_tokens
+
+
+class Run:
+    """One run over a corpus on a logical date.
+
+    Tables are read at the version they had when the run first read them; a run's own commits move it on.
+    """
+
+    def __init__(self, warehouse: Warehouse, corpus: Corpus, run_id: str, ds: date, progress: Progress) -> None:
+        self.warehouse = warehouse
+        self.corpus = corpus
+        self.run_id = run_id
+        self.ds = ds
+        self.progress = progress
+        self._ledgers: dict[str, Ledger] = {}
+        self._unrecorded: set[str] = set()
+        self._pins: dict[str, int] = {}
+
+    @property
+    def ledgers(self) -> list[Ledger]:
+        """Ledgers of the stages so far, in order; a stage that was tried again has one."""
+        return list(self._ledgers.values())
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator["Stage"]:
+        """Time a stage and keep its ledger, also when it fails."""
+        stage = Stage(self, Ledger(name, datetime.now(UTC)))
+        begun = time.perf_counter()
+        self._ledgers[name] = stage.ledger
+        self._unrecorded.add(name)
+        try:
+            yield stage
+        except BaseException as error:
+            stage.ledger.state = "failed"
+            stage.ledger.detail = str(error) or type(error).__name__
+            raise
+        finally:
+            stage.ledger.seconds = time.perf_counter() - begun
+            if stage.ledger.versions_written:
+                self.record()
+
+    def pin(self, table: Table) -> int:
+        """The version this run reads `table` at."""
+        if table.name not in self._pins:
+            self._pins[table.name] = self.warehouse.version(table)
+        return self._pins[table.name]
+
+    def moved(self, table: Table) -> int:
+        """Forget the pin after a commit of this run and take the new version."""
+        self._pins.pop(table.name, None)
+        return self.pin(table)
+
+    def record(self) -> None:
+        """Write the ledgers that are not in `runs` yet.
+
+        Stages that wrote nothing wait for the next one that did, or for the end: each commit costs a second.
+        """
+        rows = [
+            self._row(position, ledger)
+            for position, ledger in enumerate(self.ledgers)
+            if ledger.stage in self._unrecorded
+        ]
+        if rows:
+            self.warehouse.merge(RUNS, RUNS.rows(rows))
+            self._unrecorded.clear()
+
+    def _row(self, position: int, ledger: Ledger) -> dict[str, Any]:
+        figures = {name: value for name, value in vars(ledger).items() if not name.startswith("versions")}
+        return {
+            **figures,
+            "run_id": self.run_id,
+            "ds": self.ds,
+            "position": position,
+            "versions_read": list(ledger.versions_read.items()),
+            "versions_written": list(ledger.versions_written.items()),
+        }
+
+
+class Stage:
+    """One stage of a run: reads pinned tables, commits rows, keeps its ledger."""
+
+    def __init__(self, run: Run, ledger: Ledger) -> None:
+        self.run = run
+        self.ledger = ledger
+
+    def read(self, table: Table) -> DataFrame:
+        """The table at the version this run reads it at."""
+        version = self.run.pin(table)
+        self.ledger.versions_read.setdefault(table.name, version)
+        return self.run.warehouse.read(table, version=version)
+
+    def append(self, table: Table, rows: pa.Table) -> int:
+        """Commit new rows, stamped with this run. Returns how many were new."""
+        written = self.run.warehouse.append(table, self.stamped(table, rows))
+        if written:
+            self._moved(table)
+        return written
+
+    def merge(self, table: Table, rows: pa.Table, *, vanish: Mapping[str, Sequence[str]] | None = None) -> Merged:
+        """Commit changed rows, stamped with this run."""
+        merged = self.run.warehouse.merge(table, self.stamped(table, rows), vanish=vanish)
+        if merged != Merged(0, 0, 0):
+            self._moved(table)
+        return merged
+
+    def stamped(self, table: Table, rows: pa.Table) -> pa.Table:
+        """The rows with `run_id`, and `created_at` and `ds` where the table has them and the rows do not."""
+        stamps = {"run_id": self.run.run_id, "created_at": datetime.now(UTC), "ds": self.run.ds}
+        for name, value in stamps.items():
+            if name in table.schema.names and name not in rows.column_names:
+                column = pa.array([value] * len(rows), table.schema.field(name).type)
+                rows = rows.append_column(name, column)
+        return rows
+
+    def _moved(self, table: Table) -> None:
+        self.ledger.versions_written[table.name] = self.run.moved(table)

@@ -1,0 +1,52 @@
+"""A corpus file that is wrong is one line that says where."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.corpus import known_corpora, load_corpus
+from schemas.errors import CorpusError, UnknownName
+
+CRAWL = '[crawl]\nseeds = ["http://example.org/"]\n'
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "corpus.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", sorted(known_corpora()))
+def test_shipped_corpora_load(name: str) -> None:
+    corpus = load_corpus(name)
+    assert corpus.name == name
+    assert corpus.warehouse.endswith(f"data/{name}")
+
+
+def test_defaults_and_an_own_root(tmp_path: Path) -> None:
+    corpus = load_corpus(write(tmp_path, f'name = "mine"\nwarehouse = "/tables"\n{CRAWL}'))
+    assert (corpus.warehouse, corpus.crawl.max_pages, corpus.recipes) == ("/tables", 1000, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "not valid TOML"),
+        (CRAWL, "name: Field required"),
+        (f'name = "Mine!"\n{CRAWL}', "name: String should match pattern"),
+        (f'name = "mine"\n{CRAWL}max_page = 3\n', "crawl.max_page: Extra inputs are not permitted"),
+        ('name = "mine"\n[crawl]\nseeds = []\n', "crawl.seeds: Tuple should have at least 1 item"),
+        (f'name = "mine"\n{CRAWL}allow = ["("]\n', "crawl.allow.0: Value error, not a regular expression"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(CorpusError) as caught:
+        load_corpus(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize("name", ["nope", "nope.toml", "../pyproject"])
+def test_unknown_corpus(name: str) -> None:
+    with pytest.raises(UnknownName, match="unknown corpus .* Known: .*pydoc"):
+        load_corpus(name)

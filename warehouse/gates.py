@@ -1,0 +1,124 @@
+"""Gates: a table's expectations, measured in one scan and judged by Great Expectations."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from schemas.errors import GateError
+from schemas.table import Expectation
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.data_context import AbstractDataContext
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What a gate measured and which expectations did not hold.
+
+    Attributes:
+        subject: table or index version that was checked.
+        figures: value of every expectation.
+        failed: expectations that did not hold.
+        page: the result as an HTML page (Great Expectations' Data Docs).
+    """
+
+    subject: str
+    figures: Mapping[str, float]
+    failed: tuple[Expectation, ...]
+    page: str
+
+    def raise_if_failed(self, where: str) -> None:
+        """Raises GateError naming each failed expectation, its value and its bounds."""
+        if self.failed:
+            raise GateError(
+                "; ".join(self._verdict(expectation) for expectation in self.failed),
+                where=f"gate of {self.subject}",
+                left_behind="Nothing was published and the live index serves on",
+                remedy=f"See {where}",
+            )
+
+    def _verdict(self, expectation: Expectation) -> str:
+        meaning = expectation.meaning or expectation.name
+        return f"{expectation.name} is {self.figures[expectation.name]:g}, {_bounds(expectation)} ({meaning})"
+
+
+def measure(frame: DataFrame, expectations: Sequence[Expectation]) -> dict[str, float]:
+    """Every expectation's figure in one pass over the frame: a suite run naively scans once for each.
+
+    An aggregate over no rows is null and counts as 0.
+    """
+    columns = [F.expr(f"cast({expectation.aggregate} AS double)").alias(expectation.name) for expectation in expectations]
+    (row,) = frame.agg(*columns).collect()
+    return {name: value or 0.0 for name, value in row.asDict().items()}
+
+
+def judge(subject: str, figures: Mapping[str, float], expectations: Sequence[Expectation]) -> GateResult:
+    """Validate measured figures with Great Expectations, as one row whose columns are the figures."""
+    result = _validate(subject, figures, expectations)
+    failed_columns = {found.expectation_config["kwargs"]["column"] for found in result.results if not found.success}
+    failed = tuple(expectation for expectation in expectations if expectation.name in failed_columns)
+    return GateResult(subject, dict(figures), failed, _render(result))
+
+
+def write_page(result: GateResult, folder: Path) -> Path:
+    """Write the result's HTML page and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result.subject}.html"
+    path.write_text(result.page, encoding="utf-8")
+    return path
+
+
+@cache
+def _context() -> "AbstractDataContext":
+    # Great Expectations reports its use over the network and draws progress bars unless told otherwise before
+    # it is imported; it also takes seconds to import, which a run without anything to check must not pay.
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context
+
+
+def _validate(
+    subject: str, figures: Mapping[str, float], expectations: Sequence[Expectation]
+) -> "ExpectationSuiteValidationResult":
+    context = _context()
+    import great_expectations as gx
+    import pandas
+
+    between = [
+        gx.expectations.ExpectColumnValuesToBeBetween(
+            column=expectation.name,
+            min_value=expectation.minimum,
+            max_value=expectation.maximum,
+            meta={"notes": expectation.meaning},
+        )
+        for expectation in expectations
+    ]
+    row = pandas.DataFrame([dict(figures)])
+    batch = context.data_sources.pandas_default.read_dataframe(row)
+    return batch.validate(gx.ExpectationSuite(name=subject, expectations=between))
+
+
+def _render(result: "ExpectationSuiteValidationResult") -> str:
+    from great_expectations.render.renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result)))
+
+
+def _bounds(expectation: Expectation) -> str:
+    if expectation.minimum is None:
+        return f"wanted at most {expectation.maximum:g}"
+    if expectation.maximum is None:
+        return f"wanted at least {expectation.minimum:g}"
+    return f"wanted {expectation.minimum:g} to {expectation.maximum:g}"
