@@ -1,5 +1,7 @@
 """What the crawler connects to: public addresses, those a corpus names, and the site it serves itself."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Self
@@ -17,7 +19,7 @@ from twisted.internet.interfaces import IAddress, IHostnameResolver, IHostResolu
 from zope.interface import implementer
 
 from tasks.crawling.order import Order
-from tasks.crawling.site import LOOPBACK
+from tasks.crawling.site import LOOPBACK, SiteAddress
 
 _NAMES_CACHED = 10_000
 
@@ -94,19 +96,32 @@ class GuardedResolver(CachingHostnameResolver):
         return super().resolveHostName(receiver, name, portNumber, addressTypes, transportSemantics)
 
 
-class SiteHandler(HTTP11DownloadHandler):
-    """Fetches over HTTP; URLs of the served site go to the port it listens on, with its name as Host."""
+class BoundedHandler(HTTP11DownloadHandler):
+    """Fetches over HTTP, and never more at once from one host than the corpus allows.
+
+    Scrapy 2.19's own bound does not hold where many requests become ready together, as they do behind
+    robots.txt: it counts a request only once its download has begun. URLs of the served site go to the
+    port that it listens on, with its name as Host.
+    """
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
         self._order: Order = crawler.settings["ORDER"]
+        bound = self._order.settings.concurrent_requests
+        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(bound))
 
     async def download_request(self, request: Request) -> Response:
         parts = urlsplit(request.url)
-        site = self._order.site
-        if site is None or parts.netloc != site.host or parts.scheme != "http":
-            return await super().download_request(request)
-        on_port = request.replace(url=parts._replace(netloc=f"{site.host}:{site.port}").geturl())
-        on_port.headers["Host"] = site.host
-        response: Response = await super().download_request(on_port)
-        return response.replace(url=request.url)
+        async with self._places[parts.hostname or ""]:
+            site = self._order.site
+            if site is None or parts.netloc != site.host or parts.scheme != "http":
+                return await super().download_request(request)
+            response = await super().download_request(_on_port(request, site))
+            return response.replace(url=request.url)
+
+
+def _on_port(request: Request, site: SiteAddress) -> Request:
+    parts = urlsplit(request.url)
+    on_port = request.replace(url=parts._replace(netloc=f"{site.host}:{site.port}").geturl())
+    on_port.headers["Host"] = site.host
+    return on_port

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,11 +14,11 @@ from typing import IO
 
 from schemas.corpus import SiteSettings
 from schemas.errors import SetupError
+from tasks.crawling import leash
 
 LOOPBACK = "127.0.0.1"
 
 _START_SECONDS = 30.0
-_STOP_SECONDS = 5.0
 
 # A served page may print the environment of its process (pydoc does), and what it prints is stored.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
@@ -35,10 +34,10 @@ class SiteAddress:
 
 @contextlib.contextmanager
 def serve_site(settings: SiteSettings) -> Iterator[SiteAddress]:
-    """Run the site's command until the block ends.
+    """Run the site's command until the block, or this process, ends.
 
-    The command gets a prompt on its standard input that never speaks and closes when the block, or
-    this process, ends. Its environment is a small one, without this process's secrets.
+    Its standard input stays open and silent, since some servers read commands there. Its environment is
+    a small one, without this process's secrets.
 
     Raises:
         SetupError: the port is taken, or the command is not there, stops early or never answers.
@@ -77,16 +76,14 @@ def _check_free(port: int) -> None:
 def _start(settings: SiteSettings, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     command = [part.replace("{python}", sys.executable).replace("{port}", str(port)) for part in settings.command]
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    try:
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
-        )
-    except OSError as error:
-        raise SetupError(
-            f"{command[0]!r} cannot be started: {error.strerror}",
-            where="site.command",
-            remedy="Correct the command in the corpus file",
-        ) from error
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", leash.__file__, *command],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        env=environment,
+        start_new_session=True,
+    )
 
 
 def _wait_until_it_answers(
@@ -124,10 +121,5 @@ def _not_up(what: str, log: IO[bytes]) -> SetupError:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.close()
-    for signal_ in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal_)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
+    process.stdin.close()
+    process.wait()

@@ -188,7 +188,7 @@ def scrapy_settings(order: Order, refused_addresses: dict[str, str]) -> dict[str
         "RETRY_HTTP_CODES": [500, 502, 503, 504],
         "RETRY_GIVE_UP_LOG_LEVEL": "DEBUG",
         "TWISTED_DNS_RESOLVER": "tasks.crawling.network.GuardedResolver",
-        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), "tasks.crawling.network.SiteHandler"),
+        "DOWNLOAD_HANDLERS": dict.fromkeys(("http", "https"), "tasks.crawling.network.BoundedHandler"),
         "DOWNLOADER_MIDDLEWARES": {"tasks.crawling.robots.RobotsMiddleware": 100},
         "ROBOTSTXT_OBEY": False,
         "COOKIES_ENABLED": False,
