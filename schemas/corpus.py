@@ -46,8 +46,13 @@ class CrawlSettings(Settings):
     allow_hosts: tuple[str, ...] = Field((), description="hosts besides the seeds' own, as host or host:port")
     max_pages: int = Field(1000, ge=1, description="pages fetched per logical date")
     max_depth: int = Field(5, ge=0, description="links followed from a seed")
+    max_pages_per_host: int | None = Field(None, ge=1, description="pages fetched from one host; no cap when left out")
+    max_pages_per_pattern: int = Field(
+        500, ge=1, description="pages whose URLs differ in numbers and query values alone, such as a calendar's"
+    )
     user_agent: str = Field("Nightjar/0.1", description="identity, with a contact for the site's owner")
     obey_robots: bool = Field(True, description="follow robots.txt (RFC 9309)")
+    obey_nofollow: bool = Field(True, description="leave out links that the link, page or header marks nofollow")
     delay_seconds: float = Field(0.5, ge=0, description="least time between two requests to one host")
     concurrent_requests: int = Field(2, ge=1, le=64, description="requests under way to one host")
     timeout_seconds: float = Field(20, gt=0, description="longest wait for one answer")

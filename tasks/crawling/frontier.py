@@ -1,15 +1,17 @@
 """The frontier: what to fetch next, read off the pages that are already there."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.corpus import CrawlSettings
-from schemas.errors import CorpusError, CrawlError
-from tasks.crawling.urls import Scope
+from schemas.errors import CrawlError
+from tasks.crawling.urls import Scope, url_pattern
 
 MAX_REDIRECTS = 5
 
@@ -48,32 +50,39 @@ def next_round(pages: pa.Table, settings: CrawlSettings, stored: pa.Table | None
         pages: rows of this logical date that count as tried: url, links, depth and outcome. Leave out
             the failed rows of earlier runs to have them tried again.
         settings: seeds, scope and limits.
-        stored: the newest stored body of each URL: url, etag and last_modified.
+        stored: the newest stored body of each URL: url, etag, last_modified and links.
 
     Raises:
-        CorpusError: no seed may be fetched.
+        CorpusError: a seed is not an http(s) URL.
     """
     scope = Scope(settings)
-    rows = pages.select(["url", "links", "depth", "outcome"]).to_pylist()
-    tried = {row["url"] for row in rows}
-    known = _nearest(_places(rows, _admitted_seeds(scope, settings)))
-    waiting = {url: place for url, place in known.items() if url not in tried and scope.admits(url)}
-    reachable = {url: place for url, place in waiting.items() if _within_limits(place, settings)}
-    round_ = min(reachable.values(), default=None)
-    chosen = sorted(url for url, place in reachable.items() if place == round_)
-    room = max(0, settings.max_pages - len(tried))
-    return _requests(chosen[:room], round_.depth if round_ else 0, stored)
+    seen = pages.select(["url", "links", "depth", "outcome"])
+    rows = (confirm(seen, stored) if stored is not None else seen).to_pylist()
+    tried = [row["url"] for row in rows]
+    known = _nearest(_places(rows, scope.seeds))
+    waiting = {url: place for url, place in known.items() if scope.admits(url) and _within_limits(place, settings)}
+    for url in tried:
+        waiting.pop(url, None)
+    round_ = min(waiting.values(), default=Place(0, 0))
+    candidates = sorted(url for url, place in waiting.items() if place == round_)
+    return _requests(list(_within_caps(candidates, tried, settings)), round_.depth, stored)
 
 
-def _admitted_seeds(scope: Scope, settings: CrawlSettings) -> list[str]:
-    seeds = [seed for seed in scope.seeds if scope.admits(seed)]
-    if not seeds:
-        raise CorpusError(
-            "no seed is an http(s) URL that allow and deny let through",
-            where=", ".join(settings.seeds),
-            remedy="Correct seeds, allow or deny in the corpus file",
-        )
-    return seeds
+def _within_caps(candidates: Iterable[str], tried: list[str], settings: CrawlSettings) -> Iterator[str]:
+    """The candidates, in order, that the caps on pages leave room for beside what was tried already."""
+    total = len(tried)
+    hosts = Counter(urlsplit(url).netloc for url in tried)
+    patterns = Counter(url_pattern(url) for url in tried)
+    per_host = settings.max_pages_per_host or settings.max_pages
+    for url in candidates:
+        host, pattern = urlsplit(url).netloc, url_pattern(url)
+        if total >= settings.max_pages:
+            return
+        if hosts[host] < per_host and patterns[pattern] < settings.max_pages_per_pattern:
+            total += 1
+            hosts[host] += 1
+            patterns[pattern] += 1
+            yield url
 
 
 def _places(rows: list[dict[str, Any]], seeds: list[str]) -> Iterator[tuple[str, Place]]:
@@ -140,8 +149,8 @@ def confirm(fetched: pa.Table, stored: pa.Table) -> pa.Table:
     """Fetched rows in which each `not_modified` one repeats what the site has confirmed.
 
     Args:
-        fetched: rows of `pages`.
-        stored: the newest stored body of each URL: url, body_hash, etag, last_modified and links.
+        fetched: rows of `pages`, or some of their columns, url and outcome among them.
+        stored: the newest stored body of each URL: url and any of body_hash, etag, last_modified and links.
     """
     known = {row["url"]: row for row in stored.to_pylist()}
     confirmed = [_confirmed(row, known.get(row["url"], {})) for row in fetched.to_pylist()]
@@ -151,5 +160,5 @@ def confirm(fetched: pa.Table, stored: pa.Table) -> pa.Table:
 def _confirmed(row: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
     if row["outcome"] != "not_modified":
         return row
-    repeated = ("body_hash", "etag", "last_modified", "links")
-    return row | {name: row[name] or stored.get(name) for name in repeated}
+    missing = [name for name in ("body_hash", "etag", "last_modified", "links") if name in row and row[name] is None]
+    return row | {name: stored.get(name) for name in missing}

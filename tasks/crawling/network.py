@@ -1,7 +1,7 @@
 """What the crawler connects to: public addresses, those a corpus names, and the site it serves itself."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Self
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from scrapy import Request
 from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
+from scrapy.exceptions import DownloadCancelledError, IgnoreRequest
 from scrapy.http import Response
 from scrapy.resolver import CachingHostnameResolver
 from twisted.internet.address import IPv4Address as IPv4
@@ -20,6 +21,11 @@ from zope.interface import implementer
 
 from tasks.crawling.order import Order
 from tasks.crawling.site import LOOPBACK, SiteAddress
+
+MAX_FAILURES_IN_A_ROW = 12
+
+# Key in a request's meta: length of the answer's body as it came, before its content encoding is removed.
+COMPRESSED_BYTES = "compressed_bytes"
 
 _NAMES_CACHED = 10_000
 
@@ -96,8 +102,12 @@ class GuardedResolver(CachingHostnameResolver):
         return super().resolveHostName(receiver, name, portNumber, addressTypes, transportSemantics)
 
 
+class HostGivenUp(IgnoreRequest):
+    """A host that has failed too often in a row is left alone for the rest of the round."""
+
+
 class BoundedHandler(HTTP11DownloadHandler):
-    """Fetches over HTTP, and never more at once from one host than the corpus allows.
+    """Fetches over HTTP, never more at once from one host than the corpus allows, and not from a dead one.
 
     Scrapy 2.19's own bound does not hold where many requests become ready together, as they do behind
     robots.txt: it counts a request only once its download has begun. URLs of the served site go to the
@@ -109,15 +119,29 @@ class BoundedHandler(HTTP11DownloadHandler):
         self._order: Order = crawler.settings["ORDER"]
         bound = self._order.settings.concurrent_requests
         self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(bound))
+        self._failures_in_a_row: Counter[str] = Counter()
 
     async def download_request(self, request: Request) -> Response:
-        parts = urlsplit(request.url)
-        async with self._places[parts.hostname or ""]:
-            site = self._order.site
-            if site is None or parts.netloc != site.host or parts.scheme != "http":
-                return await super().download_request(request)
-            response = await super().download_request(_on_port(request, site))
-            return response.replace(url=request.url)
+        host = urlsplit(request.url).netloc
+        async with self._places[host]:
+            if self._failures_in_a_row[host] >= MAX_FAILURES_IN_A_ROW:
+                raise HostGivenUp(f"{host} gave no answer {MAX_FAILURES_IN_A_ROW} times in a row, left alone for now")
+            try:
+                response = await self._download(request)
+            except Exception as error:
+                answered = isinstance(error, DownloadCancelledError)  # more than was asked for
+                self._failures_in_a_row[host] = 0 if answered else self._failures_in_a_row[host] + 1
+                raise
+            self._failures_in_a_row[host] = 0
+        request.meta[COMPRESSED_BYTES] = len(response.body)
+        return response
+
+    async def _download(self, request: Request) -> Response:
+        site = self._order.site
+        if site is None or not request.url.startswith(f"http://{site.host}/"):
+            return await super().download_request(request)
+        response = await super().download_request(_on_port(request, site))
+        return response.replace(url=request.url)
 
 
 def _on_port(request: Request, site: SiteAddress) -> Request:

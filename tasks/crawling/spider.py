@@ -29,13 +29,16 @@ from twisted.python.failure import Failure
 
 from schemas.hashing import digest
 from tasks.crawling.frontier import Request
-from tasks.crawling.links import page_links
+from tasks.crawling.links import forbids_following, page_links
+from tasks.crawling.network import COMPRESSED_BYTES, HostGivenUp
 from tasks.crawling.order import Order
 from tasks.crawling.robots import RobotsUnavailable
 from tasks.crawling.stream import Row, RowStream
 from tasks.crawling.urls import Scope, canonical_url
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
+MAX_RATIO = 100
+RATIO_FREE_BYTES = 1_000_000
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -100,22 +103,33 @@ class PageSpider(scrapy.Spider):
 
     def _outcome(self, response: Response) -> Row:
         """Outcome, detail, and what a page of that outcome has."""
+        if response.status == 200:
+            return self._page(response)
         if response.status in REDIRECTS:
             return self._redirected(response)
         if response.status == 304:
             return {"outcome": "not_modified"}
-        if response.status in (404, 410):
-            return {"outcome": "gone", "detail": f"HTTP {response.status}"}
-        if response.status != 200:
-            return {"outcome": "failed", "detail": f"HTTP {response.status}"}
+        return {"outcome": "gone" if response.status in (404, 410) else "failed", "detail": f"HTTP {response.status}"}
+
+    def _page(self, response: Response) -> Row:
         if not is_html(response.headers):
             return {"outcome": "refused", "detail": f"not HTML but {_header(response.headers, 'Content-Type')}"}
+        if len(response.body) > max(RATIO_FREE_BYTES, MAX_RATIO * response.meta[COMPRESSED_BYTES]):
+            return {"outcome": "refused", "detail": f"unpacks to more than {MAX_RATIO} times its size"}
         return {
             "outcome": "ok",
             "body": response.body,
             "body_hash": digest(response.body),
-            "links": page_links(response.text, response.url, self._scope) if isinstance(response, TextResponse) else [],
+            "links": self._links(response),
         }
+
+    def _links(self, response: Response) -> list[str]:
+        obey_nofollow = self._order.settings.obey_nofollow
+        if not isinstance(response, TextResponse):  # binary under the name of HTML
+            return []
+        if obey_nofollow and forbids_following(_header(response.headers, "X-Robots-Tag") or ""):
+            return []
+        return page_links(response.text, response.url, self._scope, obey_nofollow)
 
     def _redirected(self, response: Response) -> Row:
         location = _header(response.headers, "Location") or ""
@@ -136,6 +150,7 @@ class PageSpider(scrapy.Spider):
         settings = self._order.settings
         reasons: dict[type[Exception], tuple[str, str]] = {
             RobotsUnavailable: ("failed", str(error)),
+            HostGivenUp: ("failed", str(error)),
             IgnoreRequest: ("refused", str(error)),
             CannotResolveHostError: ("failed", f"the name {host} does not resolve"),
             DownloadConnectionRefusedError: ("failed", "connection refused"),

@@ -6,6 +6,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 import idna
 
 from schemas.corpus import CrawlSettings
+from schemas.errors import CorpusError
 
 MAX_LENGTH = 2_000
 MAX_SEGMENTS = 20
@@ -23,6 +24,7 @@ _NOISE_PARAMETER = re.compile(
     r"_ga|_gl|_hs\w+|jsessionid|phpsessid|aspsessionid\w*|asp\.net_sessionid|cfid|cftoken|session_?id|sid",
     re.IGNORECASE,
 )
+_DIGITS = re.compile(r"\d+")
 _REPEATED_SEGMENTS = re.compile(r"((?:/[^/]+){1,3})\1{3}(?:/|$)")
 
 
@@ -102,24 +104,44 @@ def _percent(found: re.Match[str]) -> str:
     return character if re.fullmatch(f"[{_UNRESERVED}]", character) else token.upper()
 
 
+def url_pattern(url: str) -> str:
+    """A canonical URL without its numbers and query values: what the endless pages of a trap have in common."""
+    parts = urlsplit(url)
+    names = sorted({_name(parameter) for parameter in parts.query.split("&")})
+    return f"{parts.netloc}{_DIGITS.sub('0', parts.path)}?{'&'.join(names)}"
+
+
 class Scope:
     """Which canonical URLs a corpus admits.
 
-    A URL is admitted when its host is a seed's or listed in `allow_hosts`, it matches one of `allow`
-    (if there are any) and none of `deny`, and its path does not repeat itself as crawler traps do.
+    A seed always is. Another URL is when its host is a seed's or listed in `allow_hosts`, it matches one
+    of `allow` (if there are any) and none of `deny`, and its path does not repeat itself as traps do.
+
+    Raises:
+        CorpusError: a seed is not an http(s) URL.
     """
 
     def __init__(self, settings: CrawlSettings) -> None:
-        self.seeds = [seed for seed in map(canonical_url, settings.seeds) if seed]
+        self.seeds = [_canonical_seed(seed) for seed in settings.seeds]
         self._hosts = {urlsplit(seed).netloc for seed in self.seeds} | set(settings.allow_hosts)
         self._allow = [re.compile(pattern) for pattern in settings.allow]
         self._deny = [re.compile(pattern) for pattern in settings.deny]
 
     def admits(self, url: str) -> bool:
+        """Whether the crawl may ask for a canonical URL."""
         parts = urlsplit(url)
-        return (
+        return url in self.seeds or (
             parts.netloc in self._hosts
             and not _REPEATED_SEGMENTS.search(parts.path)
             and (not self._allow or any(pattern.search(url) for pattern in self._allow))
             and not any(pattern.search(url) for pattern in self._deny)
         )
+
+
+def _canonical_seed(seed: str) -> str:
+    canonical = canonical_url(seed)
+    if canonical is None:
+        raise CorpusError(
+            f"{seed!r} is not an http(s) URL", where="crawl.seeds", remedy="Correct the seed in the corpus file"
+        )
+    return canonical

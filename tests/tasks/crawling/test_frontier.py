@@ -1,0 +1,129 @@
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.corpus import CrawlSettings
+from schemas.errors import CrawlError
+from schemas.pages import PAGES
+from tasks.crawling.frontier import MAX_REDIRECTS, Request, check_reached, confirm, next_round
+
+SITE = "http://example.org/"
+STORED = pa.schema([PAGES.schema.field(name) for name in ("url", "body_hash", "etag", "last_modified", "links")])
+SEEN = pa.schema([PAGES.schema.field(name) for name in ("url", "links", "depth", "outcome")])
+
+
+def settings(**changes: Any) -> CrawlSettings:
+    return CrawlSettings(**{"seeds": (SITE,), **changes})
+
+
+def seen(*rows: tuple[str, list[str], int, str]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(SEEN.names, row, strict=True)) for row in rows], schema=SEEN)
+
+
+def test_begins_with_the_seeds() -> None:
+    assert next_round(seen(), settings(seeds=(SITE + "b", SITE + "a"))) == [
+        Request(SITE + "a", 0),
+        Request(SITE + "b", 0),
+    ]
+
+
+def test_goes_on_with_the_nearest_links_in_the_order_of_their_urls() -> None:
+    pages = seen((SITE, [SITE + "b", SITE + "a", "http://elsewhere.example/"], 0, "ok"))
+    assert next_round(pages, settings()) == [Request(SITE + "a", 1), Request(SITE + "b", 1)]
+
+
+def test_ends_when_everything_known_was_tried() -> None:
+    pages = seen((SITE, [SITE + "a"], 0, "ok"), (SITE + "a", [SITE], 1, "failed"))
+    assert next_round(pages, settings()) == []
+
+
+def test_stops_at_the_depth_and_number_of_pages() -> None:
+    pages = seen((SITE, [SITE + "b", SITE + "a"], 0, "ok"))
+    assert next_round(pages, settings(max_depth=0)) == []
+    assert next_round(pages, settings(max_pages=2)) == [Request(SITE + "a", 1)]
+
+
+def test_a_redirect_leads_on_at_the_same_depth() -> None:
+    pages = seen((SITE, [SITE + "home"], 0, "redirected"))
+    assert next_round(pages, settings(max_depth=0)) == [Request(SITE + "home", 0)]
+
+
+def test_redirects_end_at_a_limit() -> None:
+    chain = [(f"{SITE}{hop}", [f"{SITE}{hop + 1}"], 0, "redirected") for hop in range(MAX_REDIRECTS + 1)]
+    assert next_round(seen(*chain[:-1]), settings(seeds=(SITE + "0",)))
+    assert not next_round(seen(*chain), settings(seeds=(SITE + "0",)))
+
+
+def test_a_loop_of_redirects_ends() -> None:
+    loop = ((SITE + "a", [SITE + "b"], 0, "redirected"), (SITE + "b", [SITE + "a"], 0, "redirected"))
+    assert next_round(seen(*loop), settings(seeds=(SITE + "a",))) == []
+
+
+def test_a_host_and_a_pattern_have_caps_of_their_own() -> None:
+    days = [f"{SITE}day/{number}" for number in range(9)]
+    pages = seen((SITE, [*days, SITE + "zoo"], 0, "ok"))
+    assert len(next_round(pages, settings(max_pages_per_host=4))) == 3
+    chosen = [request.url for request in next_round(pages, settings(max_pages_per_pattern=2))]
+    assert chosen == [SITE + "day/0", SITE + "day/1", SITE + "zoo"]
+
+
+def stored() -> pa.Table:
+    row = {"url": SITE, "body_hash": "1234", "etag": '"v1"', "last_modified": None, "links": [SITE + "a"]}
+    return pa.Table.from_pylist([row], schema=STORED)
+
+
+def test_sends_the_validators_of_the_stored_page() -> None:
+    assert next_round(seen(), settings(), stored()) == [Request(SITE, 0, etag='"v1"')]
+
+
+def test_follows_the_stored_links_of_a_page_that_did_not_change() -> None:
+    pages = seen((SITE, None, 0, "not_modified"))  # type: ignore[arg-type]
+    assert next_round(pages, settings(), stored()) == [Request(SITE + "a", 1)]
+
+
+def test_confirm_repeats_what_a_304_confirms() -> None:
+    names = ("url", "outcome", "body_hash", "etag", "links")
+    schema = pa.schema([PAGES.schema.field(name) for name in names])
+    fetched = pa.Table.from_pylist([{"url": SITE, "outcome": "not_modified"}], schema=schema)
+    expected = {"url": SITE, "outcome": "not_modified", "body_hash": "1234", "etag": '"v1"', "links": [SITE + "a"]}
+    assert confirm(fetched, stored()).to_pylist() == [expected]
+
+
+def crawl(graph: dict[str, list[str]], limits: CrawlSettings, kill_after: list[int]) -> list[str]:
+    """URLs fetched from a graph; each number ends a round after so many pages, as a kill would."""
+    pages = seen()
+    while round_ := next_round(pages, limits):
+        cut = kill_after.pop() if kill_after else len(round_)
+        rows = [(request.url, graph.get(request.url, []), request.depth, "ok") for request in round_[:cut]]
+        pages = pa.concat_tables([pages, seen(*rows)])
+    return sorted(pages["url"].to_pylist())
+
+
+@given(
+    graph=st.dictionaries(
+        st.integers(0, 30).map(lambda page: f"{SITE}{page}"),
+        st.lists(st.integers(0, 30).map(lambda page: f"{SITE}{page}"), max_size=6),
+    ),
+    kills=st.lists(st.integers(0, 5), max_size=6),
+    most=st.integers(1, 20),
+)
+def test_a_killed_crawl_chooses_the_same_pages(graph: dict[str, list[str]], kills: list[int], most: int) -> None:
+    limits = settings(seeds=(SITE + "0",), max_pages=most, max_depth=3, max_pages_per_pattern=15)
+    assert crawl(graph, limits, []) == crawl(graph, limits, kills)
+
+
+def reached(*outcomes: str) -> pa.Table:
+    rows = [{"url": f"{SITE}{place}", "outcome": outcome, "detail": "x"} for place, outcome in enumerate(outcomes)]
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in ("url", "outcome", "detail")]))
+
+
+def test_one_seed_that_answers_is_enough() -> None:
+    check_reached(reached("failed", "ok"))
+
+
+def test_no_seed_that_answers_is_an_error_that_names_it() -> None:
+    with pytest.raises(CrawlError, match="http://example.org/0: could not be fetched: x"):
+        check_reached(reached("failed", "failed"))
