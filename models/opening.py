@@ -5,6 +5,7 @@ from models.fake import FAKE_ENCODER_ID, FAKE_MODEL_ID, FakeEncoder, FakeLanguag
 from models.folders import model_folder, model_id
 from models.language import LanguageModel
 from models.sentence_transformer import SentenceTransformerEncoder, sentence_transformer_id
+from models.tokens import TokenCounter, WordCounter
 from models.vllm_engine import VllmLanguageModel
 from schemas.corpus import EncoderSettings, LanguageModelSettings
 
@@ -49,3 +50,13 @@ def open_encoder(settings: EncoderSettings) -> Encoder:
     if settings.engine == "fake":
         return FakeEncoder()
     return SentenceTransformerEncoder(model_folder(settings.model), settings.batch_size)
+
+
+def token_counter(settings: EncoderSettings) -> TokenCounter | WordCounter:
+    """Counts tokens as the encoder the settings name does; the encoder is not loaded.
+
+    Raises:
+        SetupError: there is no such model.
+        ModelError: it has no readable tokenizer.
+    """
+    return WordCounter() if settings.engine == "fake" else TokenCounter(model_folder(settings.model))

@@ -36,3 +36,15 @@ class TokenCounter:
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
+
+
+class WordCounter:
+    """Counts words, as the fake encoder's tokens."""
+
+    def __call__(self, text: str) -> int:
+        """Words of one text."""
+        return len(text.split())
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Words of each text."""
+        return [self(text) for text in texts]

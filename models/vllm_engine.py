@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from models.control_tokens import control_token_pattern, neutralise_prompt
 from models.environment import prepare_environment
@@ -13,6 +13,7 @@ from schemas.errors import ModelError
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams
     from vllm.tokenizers import TokenizerLike
+
 
 class VllmLanguageModel:
     """A Hugging Face causal model served by vLLM, on whatever device vLLM was built for.
@@ -88,7 +89,7 @@ def _start(folder: Path, context_tokens: int, memory_gib: float) -> "LLM":
         raise ModelError(f"vLLM does not start: {_one_line(error)}", where=str(folder)) from error
 
 
-def _precision() -> str:
+def _precision() -> Literal["auto", "float32"]:
     """The weights' own, but float32 on a CPU that only emulates bfloat16, where it is six times faster."""
     import torch
 

@@ -14,7 +14,7 @@ from schemas.quarantine import Reason
 
 WORD = re.compile(r"\w+")
 SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
-LABEL = re.compile(r"^(?:[-*\d.)\s]*)(?:(?:question|query|answer)\s*:)?\s*", re.IGNORECASE)
+LABEL = re.compile(r"^(?:(?:[-*]|\d+[.)])\s+)?(?:(?:question|query|answer)\s*:)?\s*", re.IGNORECASE)
 COPIED_WORDS = 8
 LEAST_COPIED_WORDS = 4
 REPEATABLE_WORDS = 12
@@ -62,7 +62,10 @@ def parse_items(value: object) -> Parsed:
     if not isinstance(value, list):
         raise BadOutput(Reason.INVALID_OUTPUT, f"a list is needed, not {type(value).__name__}")
     items = [normalise(str(item)).strip(" .,;:") for item in value]
-    distinct = tuple({item.casefold(): item for item in reversed(items) if item}.values())[::-1]
+    first: dict[str, str] = {}
+    for item in filter(None, items):
+        first.setdefault(item.casefold(), item)
+    distinct = tuple(first.values())
     if len(distinct) < len(items) * LEAST_DISTINCT:
         raise BadOutput(Reason.REPETITIVE, f"{len(distinct)} distinct items of {len(items)}")
     return Parsed(", ".join(distinct), distinct)
@@ -88,9 +91,7 @@ PARSERS = {
 }
 
 
-def read_output(
-    generation: Generation, parser: Parser, schema: Mapping[str, Any] | None, fixed: str
-) -> Parsed:
+def read_output(generation: Generation, parser: Parser, schema: Mapping[str, Any] | None, fixed: str) -> Parsed:
     """Check an output and make its value.
 
     Args:

@@ -1,0 +1,46 @@
+"""Engines are chosen by settings, and choosing is cheap."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.fake import FakeEncoder, FakeLanguageModel
+from models.opening import encoder_id, language_model_id, open_encoder, open_language_model
+from schemas.corpus import EncoderSettings, LanguageModelSettings
+from schemas.errors import SetupError
+
+HEAVY = ("torch", "vllm", "transformers", "sentence_transformers")
+
+
+def test_fakes_open_and_say_who_they_are() -> None:
+    language, encoding = LanguageModelSettings(engine="fake"), EncoderSettings(engine="fake")
+    model, encoder = open_language_model(language), open_encoder(encoding)
+    assert isinstance(model, FakeLanguageModel)
+    assert isinstance(encoder, FakeEncoder)
+    assert model.model_id == language_model_id(language)
+    assert encoder.encoder_id == encoder_id(encoding)
+
+
+def test_what_is_not_prepared_is_said_before_anything_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTJAR_CACHE", str(tmp_path))
+    for of_language_model in (language_model_id, open_language_model):
+        with pytest.raises(SetupError, match="make install"):
+            of_language_model(LanguageModelSettings())
+    for of_encoder in (encoder_id, open_encoder):
+        with pytest.raises(SetupError, match="make install"):
+            of_encoder(EncoderSettings())
+
+
+def test_identities_load_no_model_library(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    program = (
+        "import sys; from models.opening import encoder_id, language_model_id;"
+        "from schemas.corpus import EncoderSettings, LanguageModelSettings;"
+        f"encoder_id(EncoderSettings(model={str(tmp_path)!r}));"
+        f"language_model_id(LanguageModelSettings(model={str(tmp_path)!r}));"
+        f"sys.exit(' '.join(name for name in {HEAVY} if name in sys.modules) or 0)"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr) == (0, "")
