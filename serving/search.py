@@ -1,0 +1,191 @@
+"""Search in the published index of a corpus."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoder import Encoder
+from schemas.errors import NightjarError, UnknownName
+from serving.fusion import reciprocal_rank_fusion
+from serving.prf import Composed, compose
+from warehouse.bundle import Bundle, open_bundle
+from warehouse.dense import Found
+from warehouse.pointer import live_pointer
+
+MODES = ("dense", "lexical", "hybrid")
+# Results of each kind that are fused, as deep as a list of results can reasonably be read.
+FUSED_DEPTH = 100
+# Window of all-MiniLM-L6-v2; a longer text is cut by the encoder.
+WINDOW = 256
+
+Scored = list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One result.
+
+    Attributes:
+        rank: from 1.
+        score: inner product, BM25 or fused; comparable within one answer only.
+        index_id: index version that gave the answer.
+    """
+
+    rank: int
+    score: float
+    title: str
+    url: str
+    heading_path: tuple[str, ...]
+    text: str
+    chunk_id: str
+    index_id: str
+
+
+def open_index(
+    root: str | Path, open_encoder: Callable[[], Encoder], count_tokens: Callable[[str], int], window: int = WINDOW
+) -> "Index":
+    """Open the live index version under a warehouse's root.
+
+    Args:
+        open_encoder: loads the encoder; called when a query first needs it, never by lexical search.
+        count_tokens: tokens of a text in the encoder's tokenizer.
+        window: most tokens of a text that the encoder reads.
+
+    Raises:
+        BundleError: nothing is published, or the live bundle is missing, damaged or too new.
+    """
+    pointer = live_pointer(root)
+    return Index(open_bundle(Path(root) / pointer.path, verify=False), open_encoder, count_tokens, window)
+
+
+class Index:
+    """An open index version. It stays the same version whatever is published meanwhile."""
+
+    def __init__(
+        self, bundle: Bundle, open_encoder: Callable[[], Encoder], count_tokens: Callable[[str], int], window: int
+    ) -> None:
+        self.bundle = bundle
+        self._open_encoder = open_encoder
+        self._count_tokens = count_tokens
+        self._window = window
+
+    @property
+    def index_id(self) -> str:
+        """Index version."""
+        return self.bundle.manifest.index_id
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the features that `search` can give feedback with."""
+        return sorted(self.bundle.stored.feature_names)
+
+    def search(
+        self,
+        query: str,
+        k: int = 10,
+        mode: str = "dense",
+        prf: str | None = None,
+        depth: int = 3,
+        *,
+        positional: bool = True,
+    ) -> list[Hit]:
+        """The k best passages; of passages with the same text, one.
+
+        Args:
+            mode: dense (inner product), lexical (BM25), or hybrid (both, by reciprocal rank fusion).
+            prf: feature of the first pass's results that the query is written and encoded again with (PromptPRF).
+                The dense query changes; the lexical half of a hybrid search stays the plain query.
+            depth: first-pass results whose features are used; 0 is exactly the plain query.
+            positional: the second query tells the rank of each passage.
+
+        Raises:
+            UnknownName: no such mode, or no such feature in the index.
+            NightjarError: PromptPRF asked of a lexical search.
+            BundleError: the encoder is not the index's.
+        """
+        _check(mode, prf)
+        first = self._ranked(query, query, max(k, depth), mode)
+        if not prf or not depth:
+            return self._hits(first[:k])
+        composed = self.compose(query, [number for number, _ in first[:depth]], prf, positional=positional)
+        again = self._ranked(query, composed.text, k, mode) if composed.ranks else first
+        return self._hits(again[:k])
+
+    def compose(self, query: str, numbers: Sequence[int], feature: str, *, positional: bool = True) -> Composed:
+        """The second query, from the features of the texts with these numbers, in the order of their ranks.
+
+        Raises:
+            UnknownName: no such feature in the index.
+        """
+        feedback = self.bundle.stored.features(numbers, feature)
+        label = feature.partition("@")[0]
+        return compose(
+            query,
+            feedback,
+            label,
+            positional=positional,
+            budget=self._window,
+            count_tokens=self._count_tokens,
+        )
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        encoder = self._open_encoder()
+        self.bundle.refuse_other_encoder(encoder.encoder_id)
+        return encoder
+
+    def _ranked(self, query: str, dense_query: str, k: int, mode: str) -> Scored:
+        """Numbers and scores of the k best texts."""
+        if mode == "dense":
+            return _scored(self._dense(dense_query, k))
+        if mode == "lexical":
+            return _scored(self.bundle.lexical.search(query, k))
+        depth = max(k, FUSED_DEPTH)
+        halves = (self._dense(dense_query, depth), self.bundle.lexical.search(query, depth))
+        return reciprocal_rank_fusion([half.numbers[0].tolist() for half in halves])[:k]
+
+    def _dense(self, text: str, k: int) -> Found:
+        return self.bundle.dense.search(self._encoded(text), k)
+
+    def _encoded(self, text: str) -> NDArray[np.float32]:
+        return self._encoder.encode([text]).vectors
+
+    def _hits(self, scored: Scored) -> list[Hit]:
+        passages = self.bundle.stored.passages([number for number, _ in scored])
+        return [
+            _hit(rank, score, passage, self.index_id)
+            for rank, ((_, score), passage) in enumerate(zip(scored, passages, strict=True), start=1)
+        ]
+
+
+def _check(mode: str, prf: str | None) -> None:
+    if mode not in MODES:
+        raise UnknownName("mode", mode, MODES)
+    if prf and mode == "lexical":
+        raise NightjarError(
+            "PromptPRF encodes the query again, which lexical search never does",
+            remedy="Ask for mode dense or hybrid, or leave the feature out",
+        )
+
+
+def _scored(found: Found) -> Scored:
+    return list(zip(found.numbers[0].tolist(), found.scores[0].tolist(), strict=True))
+
+
+def _hit(rank: int, score: float, passage: dict[str, Any], index_id: str) -> Hit:
+    heading_path = tuple(passage["heading_path"])
+    return Hit(
+        rank=rank,
+        score=score,
+        title=heading_path[0] if heading_path else passage["url"],
+        url=passage["url"],
+        heading_path=heading_path,
+        text=passage["text"],
+        chunk_id=passage["chunk_id"],
+        index_id=index_id,
+    )

@@ -1,0 +1,86 @@
+"""Small index versions for tests, made of sentences and the fake encoder."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from models.fake import FAKE_ENCODER_ID, FakeEncoder
+from schemas.chunks import CHUNKS
+from schemas.embeddings import EMBEDDINGS
+from schemas.features import FEATURES
+from schemas.hashing import digest, text_hash
+from schemas.passage import passage_text
+from warehouse.bundle import Bundle, Source, build_bundle
+from warehouse.pointer import read_pointer, swap_pointer
+
+HEADINGS = ["Guide"]
+SENTENCES = (
+    "Bisection keeps a list in sorted order.",
+    "A heap gives the smallest item first.",
+    "Regular expressions match patterns in strings.",
+    "Generators yield values one at a time.",
+    "Threads share memory and need locks.",
+    "Sockets send bytes between machines.",
+)
+
+
+def hash_of(sentence: str) -> str:
+    """text_hash of a passage that says the sentence under `HEADINGS`."""
+    return text_hash(HEADINGS, sentence)
+
+
+def chunks_of(sentences: Sequence[str]) -> pa.Table:
+    """One passage a sentence, each of a page of its own; a sentence may come twice."""
+    rows = [
+        {
+            **CHUNKS.example,
+            "chunk_id": digest(str(position), sentence),
+            "doc_id": digest(str(position)),
+            "url": f"http://docs.test/{position}.html",
+            "heading_path": HEADINGS,
+            "text": sentence,
+            "text_hash": hash_of(sentence),
+        }
+        for position, sentence in enumerate(sentences)
+    ]
+    return CHUNKS.rows(rows)
+
+
+def vectors_for(sentences: Sequence[str]) -> pa.Table:
+    """Rows of `embeddings` for the sentences' passages, by the fake encoder."""
+    distinct = list(dict.fromkeys(sentences))
+    vectors = FakeEncoder().encode([passage_text(HEADINGS, sentence) for sentence in distinct]).vectors
+    rows = [
+        {"text_hash": hash_of(sentence), "encoder_id": FAKE_ENCODER_ID, "vector": vector.tolist(), "run_id": "test"}
+        for sentence, vector in zip(distinct, vectors, strict=True)
+    ]
+    return EMBEDDINGS.rows(rows)
+
+
+def features_for(keywords: Mapping[str, str], recipe_id: str = "recipe", feature: str = "keywords") -> pa.Table:
+    """Rows of `features`: what a recipe wrote about some sentences."""
+    rows = [
+        {**FEATURES.example, "text_hash": hash_of(sentence), "feature": feature, "recipe_id": recipe_id, "text": text}
+        for sentence, text in keywords.items()
+    ]
+    return FEATURES.rows(rows)
+
+
+def source_of(sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None) -> Source:
+    """What an index over the sentences is made from."""
+    written = features_for({}) if features is None else features
+    return Source(chunks_of(sentences), written, FAKE_ENCODER_ID, {"chunks": 3, "embeddings": 2})
+
+
+def built(root: Path, sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None) -> Bundle:
+    """A bundle over the sentences, not published."""
+    return build_bundle(root, source_of(sentences, features), vectors_for(sentences))
+
+
+def published(root: Path, sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None) -> Bundle:
+    """A bundle over the sentences, live."""
+    bundle = built(root, sentences, features)
+    live = read_pointer(root)
+    swap_pointer(root, bundle.manifest.index_id, expected=live.index_id if live else None)
+    return bundle

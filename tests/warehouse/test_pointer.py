@@ -1,0 +1,116 @@
+"""The pointer: swapped in one step, by one of several at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import BundleError, UnknownName
+from tests.bundles import SENTENCES, published
+from warehouse.pointer import POINTER, live_pointer, read_pointer, roll_back, swap_pointer
+
+SWAP = """
+import sys
+from warehouse.pointer import swap_pointer
+from schemas.errors import BundleError
+try:
+    swap_pointer(sys.argv[1], sys.argv[2], expected=None)
+except BundleError:
+    sys.exit(3)
+"""
+
+
+def test_nothing_is_published_at_first(tmp_path: Path) -> None:
+    assert read_pointer(tmp_path) is None
+    with pytest.raises(BundleError, match=r"nothing is published yet.*nightjar nightly"):
+        live_pointer(tmp_path)
+
+
+def test_a_swap_is_read_back(tmp_path: Path) -> None:
+    pointer = swap_pointer(tmp_path, "one", expected=None)
+
+    assert read_pointer(tmp_path) == pointer
+    assert (pointer.index_id, pointer.path, pointer.previous) == ("one", "indexes/one", ())
+
+
+def test_versions_that_were_live_are_remembered_latest_first(tmp_path: Path) -> None:
+    swap_pointer(tmp_path, "one", expected=None)
+    swap_pointer(tmp_path, "two", expected="one")
+    swap_pointer(tmp_path, "three", expected="two")
+
+    assert swap_pointer(tmp_path, "one", expected="three").previous == ("three", "two")
+
+
+@pytest.mark.parametrize("expected", [None, "zero"])
+def test_a_swap_that_expects_another_version_is_refused(tmp_path: Path, expected: str | None) -> None:
+    before = swap_pointer(tmp_path, "one", expected=None)
+
+    with pytest.raises(BundleError, match="another run published one"):
+        swap_pointer(tmp_path, "two", expected=expected)
+
+    assert read_pointer(tmp_path) == before
+
+
+def test_of_several_at_once_one_wins(tmp_path: Path) -> None:
+    names = ["a", "b", "c", "d"]
+    racers = [subprocess.Popen([sys.executable, "-c", SWAP, str(tmp_path), name]) for name in names]
+
+    codes = [racer.wait() for racer in racers]
+
+    assert sorted(codes) == [0, 3, 3, 3]
+    assert live_pointer(tmp_path).index_id == names[codes.index(0)]
+
+
+def test_a_pointer_that_is_not_one_is_refused(tmp_path: Path) -> None:
+    swap_pointer(tmp_path, "one", expected=None)
+    (tmp_path / "indexes" / POINTER).write_text('{"index_id": 3')
+
+    with pytest.raises(BundleError, match="pointer to the live index is not readable"):
+        read_pointer(tmp_path)
+
+
+def test_a_swap_leaves_no_scratch_file(tmp_path: Path) -> None:
+    swap_pointer(tmp_path, "one", expected=None)
+
+    assert {path.name for path in (tmp_path / "indexes").iterdir()} == {POINTER, ".live.lock"}
+
+
+def test_rolling_back_goes_to_the_version_before_and_withdraws_the_live_one(tmp_path: Path) -> None:
+    one, two, three = (published(tmp_path, SENTENCES[:count]).manifest.index_id for count in (2, 3, 4))
+
+    assert roll_back(tmp_path).index_id == two
+    pointer = roll_back(tmp_path)
+
+    assert (pointer.index_id, pointer.previous) == (one, ())
+    assert set(pointer.withdrawn) == {two, three}
+    with pytest.raises(BundleError, match="no version before it"):
+        roll_back(tmp_path)
+
+
+def test_rolling_back_to_a_named_version_withdraws_those_after_it(tmp_path: Path) -> None:
+    one, two, three = (published(tmp_path, SENTENCES[:count]).manifest.index_id for count in (2, 3, 4))
+
+    assert roll_back(tmp_path, one).withdrawn == (three, two)
+    with pytest.raises(UnknownName, match="unknown earlier index version"):
+        roll_back(tmp_path, "never-published")
+
+
+def test_publishing_a_withdrawn_version_takes_it_back(tmp_path: Path) -> None:
+    one, two = (published(tmp_path, SENTENCES[:count]).manifest.index_id for count in (2, 3))
+    roll_back(tmp_path)
+
+    pointer = swap_pointer(tmp_path, two, expected=one)
+
+    assert (pointer.index_id, pointer.previous, pointer.withdrawn) == (two, (one,), ())
+
+
+def test_rolling_back_to_a_damaged_version_is_refused_and_the_live_one_stays(tmp_path: Path) -> None:
+    one = published(tmp_path, SENTENCES[:2])
+    two = published(tmp_path, SENTENCES[:3])
+    (one.folder / "dense.faiss").unlink()
+
+    with pytest.raises(BundleError, match=r"dense\.faiss: the file is missing"):
+        roll_back(tmp_path)
+
+    assert live_pointer(tmp_path).index_id == two.manifest.index_id

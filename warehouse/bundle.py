@@ -1,0 +1,259 @@
+"""Index bundles: one immutable folder per index version, everything in it that answering a query needs.
+
+A bundle is written beside its place and renamed when it is complete. The same inputs give the same bytes.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from schemas.errors import BundleError, NightjarError
+from schemas.hashing import digest, fingerprint
+from schemas.passage import passage_text
+from warehouse.dense import DENSE_FILE, DenseIndex, vectors_of, write_dense
+from warehouse.durable import put_folder
+from warehouse.lexical import LEXICAL_FOLDER, LexicalIndex, write_lexical
+from warehouse.manifest import (
+    FORMAT,
+    Manifest,
+    Parameters,
+    check_files,
+    library_versions,
+    read_manifest,
+    stored_files,
+)
+from warehouse.stored import (
+    CHUNKS_FILE,
+    FEATURES_FILE,
+    ROWS_PER_BATCH,
+    StoredFields,
+    distinct_sorted,
+    recipes_by_feature,
+    sorted_chunks,
+    sorted_features,
+    write_rows,
+)
+
+UNFINISHED = "building-"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an index version is made from, besides the vectors.
+
+    Attributes:
+        chunks: the live passages, in any order.
+        features: feature rows of the recipes that the corpus runs; those of other texts are left out.
+        encoder_id: encoder of the vectors.
+        table_versions: Delta version of each table the rows were read at.
+    """
+
+    chunks: pa.Table
+    features: pa.Table
+    encoder_id: str
+    table_versions: Mapping[str, int]
+    parameters: Parameters = field(default_factory=Parameters)
+
+    @cached_property
+    def index_id(self) -> str:
+        """Fingerprint of the content: equal for two nights that would build the same index.
+
+        Vectors count through `encoder_id` and the texts: a stored vector never changes. Table versions do not
+        count, because a table may move without its live rows changing.
+        """
+        made_from = [FORMAT, self.encoder_id, self.parameters.model_dump()]
+        return digest(fingerprint(made_from), _content(self.stored_chunks), _content(self.stored_features))
+
+    @cached_property
+    def stored_chunks(self) -> pa.Table:
+        """The passages as the bundle keeps them."""
+        return sorted_chunks(self.chunks)
+
+    @cached_property
+    def stored_features(self) -> pa.Table:
+        """The features as the bundle keeps them."""
+        return sorted_features(self.features, self.text_hashes)
+
+    @property
+    def text_hashes(self) -> pa.StringArray:
+        """The distinct texts, in the order of their numbers."""
+        return distinct_sorted(self.stored_chunks["text_hash"])[0]
+
+
+class Bundle:
+    """An open index version. Its parts are opened when they are first used: lexical search never opens FAISS.
+
+    Attributes:
+        folder: of its files.
+        manifest: what it was built from.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @cached_property
+    def stored(self) -> StoredFields:
+        """Passages and features."""
+        try:
+            return StoredFields(self.folder)
+        except (OSError, pa.ArrowException) as error:
+            raise BundleError("the stored passages are not readable", where=str(self.folder)) from error
+
+    @cached_property
+    def dense(self) -> DenseIndex:
+        """Vectors."""
+        return DenseIndex(self.folder / DENSE_FILE)
+
+    @cached_property
+    def lexical(self) -> LexicalIndex:
+        """BM25."""
+        return LexicalIndex(self.folder / LEXICAL_FOLDER, self.manifest.parameters)
+
+    def refuse_other_encoder(self, encoder_id: str) -> None:
+        """Raises BundleError unless the bundle's vectors are of this encoder."""
+        if encoder_id != self.manifest.encoder_id:
+            raise BundleError(
+                f"the index was built with encoder {self.manifest.encoder_id}, not {encoder_id}",
+                where=str(self.folder),
+                remedy="Build an index with this encoder: nightjar nightly CORPUS",
+            )
+
+
+def indexes_folder(root: str | Path) -> Path:
+    """Folder of the bundles and the pointer under a warehouse's root.
+
+    Raises:
+        BundleError: the root is not on a local file system.
+    """
+    if "://" in str(root):
+        raise BundleError(
+            "index bundles are memory-mapped and need a local folder",
+            where=str(root),
+            remedy="Set `warehouse` in the corpus file to a local folder",
+        )
+    return Path(root) / "indexes"
+
+
+def build_bundle(root: str | Path, source: Source, vectors: pa.Table) -> Bundle:
+    """Write the bundle of an index version under a warehouse's root, or open it where it is there already.
+
+    Args:
+        source: what is indexed.
+        vectors: `text_hash` and `vector` of every text, in any order; other texts may be among them.
+
+    Raises:
+        BundleError: no live chunk, a text without a vector, vectors of several lengths, or a disk that is full.
+    """
+    folder = indexes_folder(root) / source.index_id
+    finished = _already_built(folder)
+    if finished:
+        return finished
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as scratch:
+            made = Path(scratch) / source.index_id
+            made.mkdir()
+            _write(made, source, vectors)
+            put_folder(made, folder)
+    except OSError as error:
+        raise _unwritable(error, folder) from error
+    return open_bundle(folder, verify=False)
+
+
+def open_bundle(folder: Path, *, verify: bool) -> Bundle:
+    """Open a bundle after checking that it is whole.
+
+    Args:
+        verify: also compute the checksum of every file; otherwise presence and sizes are compared.
+
+    Raises:
+        BundleError: naming what is missing, damaged or too new.
+    """
+    if not folder.is_dir():
+        raise BundleError("there is no such index version", where=str(folder), remedy="See nightjar status CORPUS")
+    manifest = read_manifest(folder)
+    if manifest.index_id != folder.name:
+        raise BundleError(f"the folder holds index version {manifest.index_id}", where=str(folder))
+    check_files(folder, manifest, verify=verify)
+    bundle = Bundle(folder, manifest)
+    if verify:
+        _check_sizes(bundle)
+    return bundle
+
+
+def _already_built(folder: Path) -> Bundle | None:
+    """The whole bundle that stands there. A damaged one is removed: it can be built again, byte for byte."""
+    if not folder.exists():
+        return None
+    try:
+        return open_bundle(folder, verify=True)
+    except NightjarError:
+        shutil.rmtree(folder)
+        return None
+
+
+def _write(folder: Path, source: Source, vectors: pa.Table) -> None:
+    chunks, features = source.stored_chunks, source.stored_features
+    if not len(chunks):
+        raise BundleError("there is no live chunk to index", remedy="Crawl some pages first: nightjar nightly CORPUS")
+    text_hashes, first_rows = distinct_sorted(chunks["text_hash"])
+    matrix = vectors_of(text_hashes, vectors)
+    write_rows(folder / CHUNKS_FILE, chunks)
+    write_rows(folder / FEATURES_FILE, features)
+    write_dense(folder / DENSE_FILE, matrix)
+    write_lexical(folder / LEXICAL_FOLDER, _texts(chunks.take(first_rows)), source.parameters)
+    Manifest(
+        index_id=source.index_id,
+        encoder_id=source.encoder_id,
+        dimension=matrix.shape[1],
+        table_versions=dict(sorted(source.table_versions.items())),
+        parameters=source.parameters,
+        recipes=recipes_by_feature(features),
+        chunks=len(chunks),
+        texts=len(text_hashes),
+        features=len(features),
+        files=stored_files(folder),
+        libraries=library_versions(),
+    ).write(folder)
+
+
+def _texts(passages: pa.Table) -> Iterator[str]:
+    for batch in passages.to_batches(max_chunksize=ROWS_PER_BATCH):
+        for row in batch.select(["heading_path", "text"]).to_pylist():
+            yield passage_text(row["heading_path"], row["text"])
+
+
+def _check_sizes(bundle: Bundle) -> None:
+    """Files that are each whole may still belong to different versions."""
+    manifest, stored = bundle.manifest, bundle.stored
+    found = {
+        "passages": (len(stored.chunks), manifest.chunks),
+        "texts": (len(stored.text_hashes), manifest.texts),
+        "vectors": (bundle.dense.size, manifest.texts),
+        "numbers a vector": (bundle.dense.dimension, manifest.dimension),
+        "lexical entries": (bundle.lexical.size, manifest.texts),
+    }
+    for what, (there, wanted) in found.items():
+        if there != wanted:
+            raise BundleError(f"the bundle has {there:,} {what}, not {wanted:,}", where=str(bundle.folder))
+
+
+def _content(rows: pa.Table) -> str:
+    """Digest of the values of a sorted table."""
+    return digest(*(json.dumps(rows[name].to_pylist(), ensure_ascii=False) for name in rows.column_names))
+
+
+def _unwritable(error: OSError, folder: Path) -> BundleError:
+    return BundleError(
+        f"the index version cannot be written: {error.strerror or error}",
+        where=str(folder),
+        left_behind="Nothing was published and the live index serves on",
+        remedy="Free some space or give this user the right to write there, and run the same command again",
+    )

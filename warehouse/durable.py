@@ -1,0 +1,56 @@
+"""Files and folders that appear whole or not at all, and stay after a power cut."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` in place of the file in one step: readers see the old bytes or the new ones."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def put_folder(made: Path, folder: Path) -> bool:
+    """Rename a finished folder into place. Returns False where another process put one there first."""
+    for path in made.rglob("*"):
+        sync(path)
+    sync(made)
+    try:
+        made.rename(folder)
+    except OSError:
+        if folder.is_dir():
+            return False
+        raise
+    sync(folder.parent)
+    return True
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold a lock that other processes wait for; it is let go when this process ends, however it ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,86 @@
+"""The figures that an index version is judged by before it serves, and that synthetic queries are judged by after."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from warehouse.bundle import Bundle
+from warehouse.dense import vectors_of
+
+RECALL_DEPTH = 10
+SAMPLE = 100
+SEED = 20261123
+# Sums of a few hundred products in another order differ by less.
+ROUNDING = 1e-5
+
+
+def check_bundle(bundle: Bundle, live_chunk_ids: "pa.ChunkedArray[Any]", vectors: pa.Table) -> dict[str, float]:
+    """Compare a bundle with what it should hold.
+
+    Args:
+        live_chunk_ids: of all live passages.
+        vectors: `text_hash` and `vector` of every text, as the embeddings table has them.
+
+    Returns:
+        `live_chunks_missing` and `dead_chunks_present`, counts; `recall_at_10` of the dense index.
+    """
+    stored = bundle.stored.chunks["chunk_id"]
+    return {
+        "live_chunks_missing": float(_not_in(live_chunk_ids, stored)),
+        "dead_chunks_present": float(_not_in(stored, live_chunk_ids)),
+        "recall_at_10": recall(bundle, vectors),
+    }
+
+
+def recall(bundle: Bundle, vectors: pa.Table) -> float:
+    """Share of the exact ten nearest texts that the dense index finds, over a seeded sample of its texts as queries.
+
+    The exact scores come from the vectors as they were handed in, by NumPy: a fault of the index's files, of their
+    order or of the search itself shows. A found text counts if it scores at least as much as the exact tenth.
+    """
+    text_hashes = bundle.stored.text_hashes
+    exact = vectors_of(text_hashes, vectors)
+    depth = min(RECALL_DEPTH, len(exact))
+    sample = np.random.default_rng(SEED).permutation(len(exact))[:SAMPLE]
+    queries = exact[sample]
+    scores = queries @ exact.T
+    tenth = np.partition(scores, -depth, axis=1)[:, -depth]
+    found = bundle.dense.search(queries, depth).numbers
+    true_scores = np.take_along_axis(scores, found, axis=1)
+    return float(np.mean(true_scores >= tenth[:, np.newaxis] - ROUNDING))
+
+
+def round_trip_ranks(
+    bundle: Bundle, query_vectors: NDArray[np.float32], text_hashes: Sequence[str], depth: int
+) -> list[int]:
+    """Where each synthetic query finds the text it was written for (Promptagator, arXiv 2209.11755, section 3.2).
+
+    A rank is one more than the number of texts that score higher, so texts with equal scores share a rank.
+    Passages with the same text are one text.
+
+    Args:
+        query_vectors: one query a row.
+        text_hashes: text that each query was written for.
+        depth: texts searched.
+
+    Returns:
+        Ranks from 1; 0 for a text beyond the depth or not in the index.
+    """
+    if not len(text_hashes):
+        return []
+    numbers = bundle.stored.numbers(pa.chunked_array([text_hashes], pa.string()))
+    own_vectors = bundle.dense.vectors(np.maximum(numbers, 0))
+    own = np.einsum("qd,qd->q", query_vectors, own_vectors)
+    scores = bundle.dense.search(query_vectors, depth).scores
+    better = np.sum(scores > own[:, np.newaxis] + ROUNDING, axis=1)
+    found = (numbers >= 0) & (better < depth)
+    return [int(rank) for rank in np.where(found, better + 1, 0)]
+
+
+def _not_in(values: "pa.ChunkedArray[Any]", others: "pa.ChunkedArray[Any]") -> int:
+    absent = pc.invert(pc.is_in(values, value_set=others))
+    return len(values.filter(absent))

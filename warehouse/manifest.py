@@ -1,0 +1,145 @@
+"""The manifest of an index bundle: what it was built from, how, and the checksum of every file."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from schemas.errors import BundleError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+LIBRARIES = ("bm25s", "faiss-cpu", "numpy", "pyarrow", "PyStemmer")
+REBUILD = "Roll back to another version, or build this one again: nightjar nightly CORPUS"
+
+
+class Frozen(BaseModel):
+    """Base of the manifest's parts: immutable, and nothing in it that this version of Nightjar does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Parameters(Frozen):
+    """What can be chosen about an index.
+
+    Attributes:
+        dense: kind of the dense index; flat compares a query with every vector.
+        k1: term frequency saturation of BM25.
+        b: length normalisation of BM25.
+        stemmer: Snowball stemmer that documents and queries go through.
+    """
+
+    dense: Literal["flat"] = "flat"
+    k1: float = 1.5
+    b: float = 0.75
+    stemmer: str = "english"
+
+
+class StoredFile(Frozen):
+    """One file of a bundle."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(Frozen):
+    """Everything needed to build a bundle again and to tell whether it is whole.
+
+    Holds no time and no path: the same inputs give the same manifest.
+
+    Attributes:
+        index_id: fingerprint of the content and the parameters.
+        dimension: length of a vector.
+        table_versions: Delta version of each table it was built from.
+        recipes: recipe_ids whose rows are in the bundle, by feature.
+        chunks: passages in it.
+        texts: distinct texts among them; each has one vector and one lexical entry.
+        features: feature rows in it.
+        files: by path inside the bundle.
+        libraries: versions that built it; other ones may write other bytes for the same content.
+    """
+
+    format: int = FORMAT
+    index_id: str
+    encoder_id: str
+    dimension: int
+    table_versions: dict[str, int]
+    parameters: Parameters
+    recipes: dict[str, tuple[str, ...]]
+    chunks: int
+    texts: int
+    features: int
+    files: dict[str, StoredFile]
+    libraries: dict[str, str]
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest into a bundle's folder."""
+        (folder / MANIFEST).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a bundle.
+
+    Raises:
+        BundleError: there is none, it is not readable, or a newer Nightjar wrote it.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_bytes())
+        _refuse_newer(content, path)
+        return Manifest.model_validate(content)
+    except FileNotFoundError as error:
+        raise BundleError("the bundle has no manifest", where=str(folder), remedy=REBUILD) from error
+    except (OSError, ValueError, ValidationError) as error:
+        raise BundleError("the bundle's manifest is not readable", where=str(path), remedy=REBUILD) from error
+
+
+def stored_files(folder: Path) -> dict[str, StoredFile]:
+    """Every file of a bundle but its manifest, in the order of their paths."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {
+        path.relative_to(folder).as_posix(): StoredFile(bytes=path.stat().st_size, sha256=sha256_of(path))
+        for path in paths
+    }
+
+
+def check_files(folder: Path, manifest: Manifest, *, verify: bool) -> None:
+    """Compare a bundle's files with its manifest: presence and size, and with `verify` every checksum.
+
+    Raises:
+        BundleError: naming the first file that is missing or differs.
+    """
+    for name, stored in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise BundleError("the file is missing from the bundle", where=str(path), remedy=REBUILD)
+        size = path.stat().st_size
+        if size != stored.bytes:
+            raise BundleError(f"the file has {size} bytes, not {stored.bytes}", where=str(path), remedy=REBUILD)
+        if verify and sha256_of(path) != stored.sha256:
+            raise BundleError("the file's checksum is not the manifest's", where=str(path), remedy=REBUILD)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def library_versions(names: Iterable[str] = LIBRARIES) -> dict[str, str]:
+    """Installed versions of the libraries that write a bundle's files."""
+    return {name: version(name) for name in names}
+
+
+def _refuse_newer(content: object, path: Path) -> None:
+    found = content["format"] if isinstance(content, dict) and "format" in content else None
+    if isinstance(found, int) and found > FORMAT:
+        raise BundleError(
+            f"the bundle has format {found} and this Nightjar reads up to {FORMAT}",
+            where=str(path),
+            remedy="Update Nightjar, or roll back to an older index version",
+        )

@@ -1,0 +1,122 @@
+"""What a bundle stores beside its indexes: the passages and their features, memory-mapped.
+
+Passages are sorted by text_hash, so that all passages with one text stand together. The n-th distinct text has
+number n here, in the dense index and in the lexical one: no other map between them is needed.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from schemas.chunks import CHUNKS
+from schemas.errors import UnknownName
+from schemas.features import FEATURES
+
+CHUNKS_FILE = "chunks.arrow"
+FEATURES_FILE = "features.arrow"
+CHUNK_COLUMNS = (
+    "chunk_id", "doc_id", "url", "ordinal", "heading_path", "text", "text_hash", "kind", "start", "end",
+)  # fmt: skip
+FEATURE_COLUMNS = ("text_hash", "feature", "recipe_id", "text")
+ROWS_PER_BATCH = 65_536
+
+
+def sorted_chunks(chunks: pa.Table) -> pa.Table:
+    """The stored columns of the passages, those with one text together, in an order that is always the same."""
+    return _declared(chunks, CHUNKS.schema, CHUNK_COLUMNS, order=("text_hash", "chunk_id"))
+
+
+def sorted_features(features: pa.Table, text_hashes: pa.StringArray) -> pa.Table:
+    """The stored columns of the features of the given texts, in an order that is always the same."""
+    rows = features.filter(pc.is_in(features["text_hash"], value_set=text_hashes))
+    return _declared(rows, FEATURES.schema, FEATURE_COLUMNS, order=("text_hash", "feature", "recipe_id"))
+
+
+def distinct_sorted(values: "pa.ChunkedArray[Any]") -> tuple[pa.StringArray, NDArray[np.int64]]:
+    """The distinct values of a sorted column, and the row at which each first stands."""
+    encoded = pc.run_end_encode(values.combine_chunks(), run_end_type=pa.int64())  # type: ignore[attr-defined]
+    ends = encoded.run_ends.to_numpy()
+    return encoded.values, np.concatenate(([0], ends[:-1])) if len(ends) else ends
+
+
+def recipes_by_feature(features: pa.Table) -> dict[str, tuple[str, ...]]:
+    """The recipes that wrote each feature, sorted."""
+    pairs = features.group_by(["feature", "recipe_id"]).aggregate([]).to_pylist()
+    found: dict[str, tuple[str, ...]] = {}
+    for row in sorted(pairs, key=lambda pair: (pair["feature"], pair["recipe_id"])):
+        found[row["feature"]] = (*found.get(row["feature"], ()), row["recipe_id"])
+    return found
+
+
+def write_rows(path: Path, rows: pa.Table) -> None:
+    """Write rows as an Arrow file whose bytes depend on nothing but the rows."""
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
+        writer.write_table(rows, max_chunksize=ROWS_PER_BATCH)
+
+
+class StoredFields:
+    """The passages and features of an open bundle.
+
+    Attributes:
+        chunks: passages, sorted by text_hash and chunk_id.
+        text_hashes: of the distinct texts; the position of a hash is the number of its text.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.chunks = _mapped(folder / CHUNKS_FILE)
+        self.text_hashes, self._first_row = distinct_sorted(self.chunks["text_hash"])
+        self._features = _mapped(folder / FEATURES_FILE)
+        self._described = self.numbers(self._features["text_hash"])
+
+    def numbers(self, text_hashes: "pa.ChunkedArray[Any]") -> NDArray[np.int64]:
+        """Number of each text, -1 for one that is not in the bundle."""
+        found = pc.index_in(text_hashes, value_set=self.text_hashes)
+        return found.fill_null(-1).to_numpy().astype(np.int64)
+
+    def passages(self, numbers: Iterable[int]) -> list[dict[str, Any]]:
+        """One passage of each text: the first where several have it."""
+        rows = self._first_row[np.fromiter(numbers, dtype=np.int64)]
+        return self.chunks.take(rows).to_pylist()
+
+    @cached_property
+    def feature_names(self) -> dict[str, tuple[str, str]]:
+        """Names that a feature can be asked for by, each with its feature and recipe_id.
+
+        A feature that one recipe wrote goes by its own name; one that several wrote, by `feature@recipe_id`.
+        """
+        return {
+            feature if len(recipe_ids) == 1 else f"{feature}@{recipe_id}": (feature, recipe_id)
+            for feature, recipe_ids in recipes_by_feature(self._features).items()
+            for recipe_id in recipe_ids
+        }
+
+    def features(self, numbers: Iterable[int], name: str) -> list[str]:
+        """The feature of each text, empty for a text without it.
+
+        Raises:
+            UnknownName: no text in the bundle has a feature of that name.
+        """
+        if name not in self.feature_names:
+            raise UnknownName("feature", name, self.feature_names)
+        return [self._feature(number, self.feature_names[name]) for number in numbers]
+
+    def _feature(self, number: int, wanted: tuple[str, str]) -> str:
+        begin, end = np.searchsorted(self._described, [number, number + 1])
+        rows = self._features.slice(begin, end - begin).to_pylist()
+        return next((row["text"] for row in rows if (row["feature"], row["recipe_id"]) == wanted), "")
+
+
+def _declared(rows: pa.Table, schema: pa.Schema, names: Sequence[str], order: Sequence[str]) -> pa.Table:
+    declared = pa.schema([schema.field(name).remove_metadata() for name in names])
+    kept = rows.select(list(names)).cast(declared)
+    return kept.sort_by([(name, "ascending") for name in order])
+
+
+def _mapped(path: Path) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
