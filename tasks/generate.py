@@ -15,7 +15,8 @@ from tasks.prompts import build_prompt, fixed_text
 from tasks.recipes import Recipe
 
 RETRY_SEED = 1_000_003
-RETRY_TEMPERATURE = 0.7
+RETRY_TEMPERATURE = 0.5
+RETRY_TOP_P = 0.9
 STAMPED = ("created_at", "run_id")
 SOURCE_KEYS = {"features": "text_hash", "synthetic_queries": "text_hash", "contexts": "question_id"}
 SOURCE_TEXTS = {"features": "text", "synthetic_queries": "text", "contexts": "question"}
@@ -90,11 +91,12 @@ def _sampling(recipe: Recipe, number: int) -> Sampling:
 
 
 def _retry(sampling: Sampling) -> Sampling:
-    """Another seed, which counts only where there is chance, and twice the room."""
+    """Another seed, some chance for it to count in, and twice the room."""
     return replace(
         sampling,
         max_tokens=2 * sampling.max_tokens,
         temperature=max(sampling.temperature, RETRY_TEMPERATURE),
+        top_p=min(sampling.top_p, RETRY_TOP_P),
         seed=sampling.seed + RETRY_SEED,
     )
 

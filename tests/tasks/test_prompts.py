@@ -10,7 +10,7 @@ SOURCE = {"heading_path": ["bisect", "Functions"], "text": "Locate the insertion
 
 
 def test_the_source_stands_first_in_the_last_turn() -> None:
-    prompt = build_prompt(load_recipe("keywords"), SOURCE)
+    prompt = build_prompt(load_recipe("summary"), SOURCE)
     assert [message["role"] for message in prompt] == ["system", "user"]
     assert prompt[-1]["content"].startswith(
         "<passage>\nbisect > Functions\nLocate the insertion point.\n</passage>\n\n"
@@ -34,7 +34,7 @@ def test_questions_fill_their_own_slot() -> None:
 
 
 def test_a_slot_name_in_a_passage_stays_text() -> None:
-    prompt = build_prompt(load_recipe("keywords"), {"heading_path": [], "text": "fill {passage} here"})
+    prompt = build_prompt(load_recipe("summary"), {"heading_path": [], "text": "fill {passage} here"})
     assert prompt[-1]["content"].count("fill {passage} here") == 1
 
 

@@ -31,12 +31,10 @@ def test_shipped_recipes_fit_a_page() -> None:
     assert all(len(path.read_text().splitlines()) <= 60 for path in known_recipes().values())
 
 
-def test_passage_features_begin_alike() -> None:
-    keywords, summary = load_recipe("keywords").prompt, load_recipe("summary").prompt
-    shared = keywords.user.index("{passage}") + len("{passage}")
+def test_sources_stand_before_instructions_where_recipes_share_them() -> None:
+    keywords, summary, query = (load_recipe(name).prompt for name in ("keywords", "summary", "query"))
     assert keywords.system == summary.system
-    assert keywords.user[:shared] == summary.user[:shared]
-    assert not keywords.demonstrations
+    assert all(prompt.user.lstrip().startswith("{passage}") for prompt in (keywords, summary, query))
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
