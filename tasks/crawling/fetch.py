@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, cast
@@ -23,7 +23,7 @@ _STOP_SECONDS = 5.0
 
 def fetch(
     requests: Sequence[Request], settings: CrawlSettings, site: SiteAddress | None = None
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch, None, None]:
     """Fetch every request once, in a child process, and yield the rows as they come.
 
     Each request gives exactly one row, whatever became of it. Closing the iterator stops the child.

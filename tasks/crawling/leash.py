@@ -10,21 +10,35 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 STOP_SECONDS = 3.0
 
 
 def main(command: list[str]) -> None:
-    """Run the command; exit with its status, or end it together with the input."""
+    """Run the command; exit with its status, or end it and its children together with the input."""
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE)
     except OSError as error:
         sys.exit(f"{command[0]} cannot be started: {error.strerror}")
-    threading.Thread(target=lambda: os._exit(process.wait() & 0xFF), daemon=True).start()
+    let_go = threading.Event()
+    threading.Thread(target=_wait_for_the_end, args=(process, let_go), daemon=True).start()
+    status = process.wait()
+    if let_go.is_set():
+        _end_group()
+    sys.exit(status)
+
+
+def _wait_for_the_end(process: subprocess.Popen[bytes], let_go: threading.Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
+    let_go.set()
     process.terminate()
-    threading.Event().wait(STOP_SECONDS)  # cut short by the thread once the command has ended
+    time.sleep(STOP_SECONDS)
+    _end_group()
+
+
+def _end_group() -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -123,3 +124,5 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
     process.stdin.close()
     process.wait()
+    with contextlib.suppress(ProcessLookupError):  # children of a command that stopped by itself
+        os.killpg(process.pid, signal.SIGKILL)

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from importlib.abc import MetaPathFinder
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -212,6 +213,7 @@ def scrapy_settings(order: Order, refused_addresses: dict[str, str]) -> dict[str
         "REFERER_ENABLED": False,
         "HTTPPROXY_ENABLED": False,
         "EXTENSIONS_BASE": {},
+        "SPIDER_MIDDLEWARES_BASE": {},
         "LOG_LEVEL": "ERROR",
     }
 
@@ -225,8 +227,18 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait_for_the_end, name="parent", daemon=True).start()
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Keeps pyarrow from importing pandas, which takes it longer than a small round, to ask whether a list is one."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Refuse pandas; leave everything else to the other finders."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("pandas is not needed here", name=fullname)
+
+
 def main() -> None:
     """Fetch the order on standard input."""
+    sys.meta_path.insert(0, _WithoutPandas())
     sink = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not end up in the stream
     order = Order.from_json(sys.stdin.buffer.readline().decode())

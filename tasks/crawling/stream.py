@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from io import BufferedIOBase
 from typing import Any
@@ -56,7 +57,9 @@ class RowStream:
                 for rows in _batches(self._rows):
                     writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=FETCHED))
             self._sink.close()
-        except OSError:  # the parent is gone: nobody is left to crawl for
+        except BaseException as error:  # no row gets through any more, so there is nothing left to crawl for
+            if not isinstance(error, BrokenPipeError):
+                traceback.print_exc()
             os._exit(1)
 
 
