@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from schemas.corpus import Corpus, load_corpus
+from schemas.corpus import load_corpus
 from schemas.errors import NightjarError
 
 app = typer.Typer(
@@ -24,9 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 
 
 @app.command()
-def demo(
-    port: Annotated[int, typer.Option(help="Port for the served documentation; 0 takes a free one.")] = 0,
-) -> None:
+def demo() -> None:
     """Build an index of this machine's own Python documentation and ask it three questions.
 
     Needs no network and no account. Run it again and it finds nothing left to do.
@@ -34,7 +32,7 @@ def demo(
     _quiet_prefect()
     from flows.demo import run_demo
 
-    run_demo(Console(), port)
+    run_demo(Console())
 
 
 @app.command()
@@ -81,7 +79,7 @@ def status(corpus: CorpusName, as_json: AsJson = False) -> None:
     """Show a corpus's tables, live index and last run."""
     from flows.status import print_status, status_of
 
-    found = status_of(_corpus_with_tables(corpus))
+    found = status_of(load_corpus(corpus))
     if as_json:
         _print_json(found)
     else:
@@ -95,10 +93,6 @@ def main() -> None:
     except NightjarError as error:
         print(f"nightjar: {error}", file=sys.stderr)
         sys.exit(1)
-
-
-def _corpus_with_tables(name: str) -> Corpus:
-    return load_corpus(name)
 
 
 def _date(text: str) -> date | None:

@@ -29,7 +29,8 @@ def nightly(corpus: str, ds: date | None = None) -> dict[str, Any]:
         for asked in run.corpus.recipes:
             steps.write(run, asked)
         steps.embed(run)
-        steps.gate(run)
-        steps.refresh(run)
-        steps.round_trip(run)
+        built = steps.build(run)
+        steps.round_trip(run, built)
+        steps.gate(run, built)
+        steps.publish(run, built)
         return summary(run)

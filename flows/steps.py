@@ -11,11 +11,13 @@ from prefect.tasks import exponential_backoff
 from flows import opening
 from models.opening import encoder_id, language_model_id, token_counter
 from schemas.catalog import TABLES
-from schemas.corpus import RecipeSettings
+from schemas.corpus import Corpus, RecipeSettings
 from schemas.errors import CrawlError
+from schemas.features import FEATURES
 from tasks import checks, documents, embeddings, passages, refreshing, writing
 from tasks import crawl as crawling
 from tasks.recipes import load_recipe, recipe_id
+from tasks.round_trip import judge_queries
 from tasks.run import Run
 
 
@@ -50,7 +52,7 @@ def chunk(run: Run) -> None:
     """Cut documents into passages."""
     settings = run.corpus.encoder
     with run.stage("chunk") as stage:
-        passages.chunk(stage, encoder_id(settings), token_counter(settings))
+        passages.chunk(stage, encoder_id(settings), token_counter(settings).count)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -79,23 +81,40 @@ def embed(run: Run) -> None:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def gate(run: Run) -> None:
-    """Check the tables; a failing gate stops the flow before the refresh."""
-    with run.stage("gate") as stage:
-        checks.check_tables(stage, TABLES.values(), opening.gate_pages(run.corpus))
-
-
-@task(cache_policy=NO_CACHE, persist_result=False)
-def refresh(run: Run) -> None:
-    """Build, check and publish an index version where the tables have moved."""
-    settings = run.corpus.encoder
+def build(run: Run) -> str | None:
+    """Build an index version, unless the live one has the same content."""
     with run.stage("index") as stage:
-        refreshing.refresh(stage, encoder_id(settings), opening.gate_pages(run.corpus))
+        return refreshing.build(stage, encoder_id(run.corpus.encoder), feature_recipes(run.corpus))
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def round_trip(run: Run) -> None:
+def round_trip(run: Run, built: str | None) -> None:
     """Judge synthetic queries by whether they find their own passage."""
     settings = run.corpus.encoder
     with run.stage("round_trip") as stage:
-        refreshing.round_trip(stage, partial(opening.encoder, settings, run.progress))
+        bundle = partial(refreshing.built_or_live, run, built)
+        judge_queries(stage, bundle, partial(opening.encoder, settings, run.progress))
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def gate(run: Run, built: str | None) -> None:
+    """Check the tables and the built version; a failing gate stops the flow here."""
+    pages = opening.gate_pages(run.corpus)
+    with run.stage("gate") as stage:
+        checks.check_tables(stage, TABLES.values(), pages)
+        if built:
+            refreshing.check(stage, built, encoder_id(run.corpus.encoder), pages)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def publish(run: Run, built: str | None) -> None:
+    """Make the built version live."""
+    with run.stage("publish") as stage:
+        refreshing.publish(stage, built)
+
+
+def feature_recipes(corpus: Corpus) -> list[str]:
+    """recipe_ids of the features that the corpus has written, and so of those its index carries."""
+    model = language_model_id(corpus.language_model)
+    recipes = [load_recipe(asked.name) for asked in corpus.recipes]
+    return [recipe_id(recipe, model) for recipe in recipes if recipe.table == FEATURES.name]

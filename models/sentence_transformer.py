@@ -44,7 +44,7 @@ class SentenceTransformerEncoder:
         self._batch_size = batch_size
         self._counter = TokenCounter(folder, self._model.max_seq_length)
         self.encoder_id = sentence_transformer_id(folder)
-        self.dimension = int(self._model.get_sentence_embedding_dimension() or 0)
+        self.dimension = int(self._model.get_embedding_dimension() or 0)
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """See `Encoder.encode`."""

@@ -14,7 +14,7 @@ from tasks.outcome import Outcome
 from tasks.run import Stage
 
 SOURCE = pa.schema([CHUNKS.schema.field(name) for name in ("text_hash", "heading_path", "text", "tokens")])
-TEXTS_PER_COMMIT = 2048
+TEXTS_PER_COMMIT = 1024
 
 
 def embed(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) -> None:

@@ -14,7 +14,7 @@ from tasks.retire import retire
 from tasks.run import Stage
 
 SOURCE = pa.schema(
-    [DOCUMENTS.schema.field(name) for name in ("doc_id", "url", "title", "text", "body_hash", "extractor_id", "ds")]
+    [DOCUMENTS.schema.field(name) for name in ("doc_id", "url", "title", "text", "body_hash", "extractor_id", "ds", "live")]
 )
 
 
@@ -26,7 +26,7 @@ def chunk(stage: Stage, encoder_id: str, count_tokens: Callable[[Sequence[str]],
     done = stage.read(CHUNKS).where(F.col("live") & (F.col("chunker_id") == producer))
 
     def work(documents: pa.Table) -> Outcome:
-        return chunk_documents(documents, settings, count_tokens, producer)
+        return chunk_documents(documents, settings, count_tokens, encoder_id)
 
     def commit(documents: pa.Table, outcome: Outcome) -> int:
         merged = stage.merge(CHUNKS, outcome.rows, vanish={"doc_id": documents["doc_id"].to_pylist()})

@@ -15,7 +15,7 @@ from schemas.table import Expectation
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
-    from great_expectations.data_context import AbstractDataContext
+    from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ def measure(frame: DataFrame, expectations: Sequence[Expectation]) -> dict[str, 
 def judge(subject: str, figures: Mapping[str, float], expectations: Sequence[Expectation]) -> GateResult:
     """Validate measured figures with Great Expectations, as one row whose columns are the figures."""
     result = _validate(subject, figures, expectations)
-    failed_columns = {found.expectation_config["kwargs"]["column"] for found in result.results if not found.success}
-    failed = tuple(expectation for expectation in expectations if expectation.name in failed_columns)
+    # Results come in the order of the expectations.
+    judged = zip(expectations, result.results, strict=True)
+    failed = tuple(expectation for expectation, found in judged if not found.success)
     return GateResult(subject, dict(figures), failed, _render(result))
 
 
@@ -82,9 +83,10 @@ def _context() -> "AbstractDataContext":
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     os.environ.setdefault("TQDM_DISABLE", "1")
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     return context
 
 
@@ -92,11 +94,12 @@ def _validate(
     subject: str, figures: Mapping[str, float], expectations: Sequence[Expectation]
 ) -> "ExpectationSuiteValidationResult":
     context = _context()
-    import great_expectations as gx
     import pandas
+    from great_expectations.core import ExpectationSuite
+    from great_expectations.expectations.core import ExpectColumnValuesToBeBetween
 
     between = [
-        gx.expectations.ExpectColumnValuesToBeBetween(
+        ExpectColumnValuesToBeBetween(
             column=expectation.name,
             min_value=expectation.minimum,
             max_value=expectation.maximum,
@@ -106,14 +109,15 @@ def _validate(
     ]
     row = pandas.DataFrame([dict(figures)])
     batch = context.data_sources.pandas_default.read_dataframe(row)
-    return batch.validate(gx.ExpectationSuite(name=subject, expectations=between))
+    return batch.validate(ExpectationSuite(name=subject, expectations=between))
 
 
 def _render(result: "ExpectationSuiteValidationResult") -> str:
-    from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view.view import DefaultJinjaPageView
 
-    return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result)))
+    document = ValidationResultsPageRenderer().render(result)
+    return str(DefaultJinjaPageView().render(document))  # type: ignore[no-untyped-call]
 
 
 def _bounds(expectation: Expectation) -> str:

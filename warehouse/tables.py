@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, Observation, SparkSession
@@ -131,6 +131,11 @@ class Warehouse:
                 batch = []
         if batch:
             yield pa.Table.from_pylist(batch, schema=schema)
+
+    def register(self, tables: Iterable[Table]) -> None:
+        """Make the tables known to SQL by their plain names, for the life of the session."""
+        for table in tables:
+            self.read(table).createOrReplaceTempView(table.name)
 
     def frame(self, rows: pa.Table) -> DataFrame:
         """A Spark frame of Arrow rows."""
@@ -260,13 +265,13 @@ def merge_statement(table: Table, path: str, view: str, prune: str) -> str:
     )
 
 
-def _value(side: str, field: pa.Field) -> str:
+def _value(side: str, field: "pa.Field[Any]") -> str:
     """A column of one side in a form that can be compared: maps cannot."""
     name = f"{side}.`{field.name}`"
     return f"map_entries({name})" if pa.types.is_map(field.type) else name
 
 
-def _is_one_of(name: str, values: pa.ChunkedArray) -> str:
+def _is_one_of(name: str, values: "pa.ChunkedArray[Any]") -> str:
     distinct = values.unique().to_pylist()
     if len(distinct) > MOST_VALUES_IN_A_FILTER:
         return "true"

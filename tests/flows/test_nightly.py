@@ -1,0 +1,140 @@
+"""The whole night on a small site, with fake models: what is written, what a second night finds, what a change costs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.asking import answer
+from flows.nightly import nightly
+from flows.status import status_of
+from schemas.corpus import load_corpus
+from schemas.errors import CrawlError
+
+SITE = {
+    "index.html": "<h1>Birds</h1><p>A page about birds of the night, which links to two others.</p>"
+    "<a href='owl.html'>Owls</a> <a href='nightjar.html'>Nightjars</a>",
+    "owl.html": "<h1>Owls</h1><p>Owls hunt mice in the dark and turn their heads a long way.</p>"
+    "<h2>Food</h2><p>A barn owl eats three voles in one night, and more when it has young.</p>",
+    "nightjar.html": "<h1>Nightjars</h1><p>Nightjars catch moths on the wing and churr from a branch at dusk.</p>",
+}
+
+CORPUS = """
+name = "birds"
+warehouse = "{root}"
+questions = ["What do owls eat?"]
+
+[site]
+command = ["{{python}}", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "{site}", "{{port}}"]
+host = "birds.localhost"
+
+[crawl]
+seeds = ["http://birds.localhost/index.html"]
+delay_seconds = 0
+
+[language_model]
+engine = "fake"
+
+[encoder]
+engine = "fake"
+
+[[recipes]]
+name = "keywords"
+limit = 2
+
+[[recipes]]
+name = "query"
+
+[[recipes]]
+name = "context"
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prefect_api() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("birds")
+    site = folder / "site"
+    site.mkdir()
+    for name, body in SITE.items():
+        (site / name).write_text(f"<html><head><title>{name}</title></head><body>{body}</body></html>")
+    path = folder / "birds.toml"
+    path.write_text(CORPUS.format(root=folder / "root", site=site))
+    return str(path)
+
+
+def stages(last_run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {stage["stage"]: stage for stage in last_run["stages"]}
+
+
+def test_a_first_night_fills_every_table_and_publishes(corpus: str) -> None:
+    run = nightly(corpus, "2026-01-01")
+    assert run["state"] == "completed"
+    found = stages(run)
+    assert found["crawl"]["rows_out"] == 3
+    assert found["chunk"]["rows_out"] == found["embed"]["rows_out"] == 4
+    assert found["features:keywords"]["rows_out"] == 2
+    status = status_of(load_corpus(corpus))
+    assert all(facts["rows"] for name, facts in status["tables"].items() if name != "quarantine")
+    assert status["live_index"]["index_id"]
+    assert status["last_run"]["run_id"] == run["run_id"]
+    assert stages(status["last_run"]).keys() == found.keys()
+
+
+def test_the_index_answers_every_way(corpus: str) -> None:
+    loaded = load_corpus(corpus)
+    for mode in ("dense", "lexical", "hybrid"):
+        first, *_ = answer(loaded, "moths on the wing", k=2, mode=mode)
+        assert first["url"] == "http://birds.localhost/nightjar.html"
+        assert first["title"] == "nightjar.html"
+    assert answer(loaded, "barn owl", k=2, mode="dense", prf="keywords")
+
+
+def test_a_second_night_finds_nothing_to_do(corpus: str) -> None:
+    before = status_of(load_corpus(corpus))
+    run = nightly(corpus, "2026-01-01")
+    assert [stage["rows_out"] for stage in run["stages"]] == [0] * len(run["stages"])
+    assert [stage["tokens"] for stage in run["stages"]] == [0] * len(run["stages"])
+    after = status_of(load_corpus(corpus))
+    unchanged = [name for name in before["tables"] if name != "runs"]
+    assert {name: before["tables"][name] for name in unchanged} == {name: after["tables"][name] for name in unchanged}
+    assert after["live_index"] == before["live_index"]
+
+
+def test_one_changed_paragraph_costs_one_chunk(corpus: str) -> None:
+    owl = Path(corpus).parent / "site" / "owl.html"
+    owl.write_text(owl.read_text().replace("three voles", "four voles"))
+    before = status_of(load_corpus(corpus))
+    run = stages(nightly(corpus, "2026-01-02"))
+    assert run["extract"]["rows_out"] == 1
+    assert run["embed"]["rows_out"] == 1
+    assert run["synthetic_queries:query"]["rows_out"] == 1
+    after = status_of(load_corpus(corpus))
+    assert after["live_index"]["index_id"] != before["live_index"]["index_id"]
+    first, *_ = answer(load_corpus(corpus), "four voles", k=1, mode="lexical")
+    assert "four voles" in first["text"]
+
+
+def test_a_page_that_is_gone_leaves_the_index(corpus: str) -> None:
+    site = Path(corpus).parent / "site"
+    (site / "nightjar.html").unlink()
+    nightly(corpus, "2026-01-03")
+    urls = {hit["url"] for hit in answer(load_corpus(corpus), "moths on the wing", k=10, mode="dense")}
+    assert urls == {"http://birds.localhost/index.html", "http://birds.localhost/owl.html"}
+
+
+def test_an_unreachable_seed_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "lost.toml"
+    path.write_text(
+        f'name = "lost"\nwarehouse = "{tmp_path}"\n[crawl]\nseeds = ["http://lost.localhost:9/"]\n'
+        'allow_private_hosts = ["lost.localhost"]\ndelay_seconds = 0\n'
+    )
+    with pytest.raises(CrawlError, match="http://lost.localhost:9/: could not be fetched"):
+        nightly(str(path), "2026-01-01")
