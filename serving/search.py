@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder import Encoder
-from schemas.errors import NightjarError, UnknownName
+from schemas.errors import BundleError, NightjarError, UnknownName
 from serving.fusion import reciprocal_rank_fusion
 from serving.prf import Composed, compose
 from warehouse.bundle import Bundle, open_bundle
@@ -47,7 +47,12 @@ class Hit:
 
 
 def open_index(
-    root: str | Path, open_encoder: Callable[[], Encoder], count_tokens: Callable[[str], int], window: int = WINDOW
+    root: str | Path,
+    open_encoder: Callable[[], Encoder],
+    count_tokens: Callable[[str], int],
+    window: int = WINDOW,
+    *,
+    verify: bool = False,
 ) -> "Index":
     """Open the live index version under a warehouse's root.
 
@@ -55,12 +60,12 @@ def open_index(
         open_encoder: loads the encoder; called when a query first needs it, never by lexical search.
         count_tokens: tokens of a text in the encoder's tokenizer.
         window: most tokens of a text that the encoder reads.
+        verify: compute the checksum of every file first.
 
     Raises:
         BundleError: nothing is published, or the live bundle is missing, damaged or too new.
     """
-    pointer = live_pointer(root)
-    return Index(open_bundle(Path(root) / pointer.path, verify=False), open_encoder, count_tokens, window)
+    return Index(_open_live(root, verify=verify), open_encoder, count_tokens, window)
 
 
 class Index:
@@ -161,6 +166,17 @@ class Index:
             _hit(rank, score, passage, self.index_id)
             for rank, ((_, score), passage) in enumerate(zip(scored, passages, strict=True), start=1)
         ]
+
+
+def _open_live(root: str | Path, *, verify: bool) -> Bundle:
+    pointer = live_pointer(root)
+    try:
+        return open_bundle(Path(root) / pointer.path, verify=verify)
+    except BundleError:
+        # It may have been replaced and retired since the pointer was read.
+        if live_pointer(root) == pointer:
+            raise
+        return _open_live(root, verify=verify)
 
 
 def _check(mode: str, prf: str | None) -> None:

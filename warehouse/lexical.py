@@ -8,7 +8,7 @@ neither a command nor a nightly run earns back.
 import json
 import re
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from warehouse.manifest import Parameters
 
 LEXICAL_FOLDER = "lexical"
 WORD = re.compile(r"\w\w+")
+MOST_WORDS_REMEMBERED = 100_000
 
 
 class Analyser:
@@ -43,26 +44,31 @@ class Analyser:
         except KeyError as error:
             raise UnknownName("stemmer", stemmer, Stemmer.algorithms()) from error
         self._stop_words = frozenset(STOPWORDS_EN)
+        self._term = lru_cache(MOST_WORDS_REMEMBERED)(self._new_term)
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text, in order and with repetitions."""
         words = WORD.findall(normalise(text).lower())
-        return list(self._stem.stemWords([word for word in words if word not in self._stop_words]))
+        return [term for word in words if (term := self._term(word))]
+
+    def _new_term(self, word: str) -> str:
+        """The word's stem, empty for a stop word."""
+        return "" if word in self._stop_words else str(self._stem.stemWord(word))
 
 
 def write_lexical(folder: Path, texts: Iterable[str], parameters: Parameters) -> None:
-    """Write a BM25 index over the texts. Terms are numbered in alphabetical order, so that the bytes never differ."""
+    """Write a BM25 index over the texts. Terms are numbered as they come, so that the bytes follow from the texts."""
     from bm25s import BM25
 
     analyser = Analyser(parameters.stemmer)
-    documents = [analyser.terms(text) for text in texts]
-    terms = sorted({term for document in documents for term in document})
-    # The empty term stands in no document; bm25s needs at least one column.
-    vocabulary = {term: number for number, term in enumerate([*terms, ""])}
-    numbered = [[vocabulary[term] for term in document] for document in documents]
-    bm25 = BM25(k1=parameters.k1, b=parameters.b, method="lucene", backend="numpy")
-    bm25.index((numbered, vocabulary), show_progress=False)
+    vocabulary: dict[str, int] = {}
+    documents = [[vocabulary.setdefault(term, len(vocabulary)) for term in analyser.terms(text)] for text in texts]
+    # The empty term stands in no document: bm25s needs at least one column.
+    vocabulary[""] = len(vocabulary)
+    bm25 = BM25(k1=parameters.k1, b=parameters.b, method="lucene", backend="numpy", csc_backend="scipy")
+    bm25.index((documents, vocabulary), show_progress=False)
     bm25.save(folder, show_progress=False)
+    # bm25s writes the vocabulary with orjson where that is installed, in other bytes than without.
     (folder / "vocab.index.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
 
 

@@ -81,6 +81,15 @@ class Manifest(Frozen):
         (folder / MANIFEST).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
+def differing_files(one: Manifest, other: Manifest) -> list[str]:
+    """Files whose bytes two bundles do not share, among them those that only one has; sorted.
+
+    Empty for a bundle and the one built again from its table versions, recipes, encoder and parameters.
+    """
+    names = one.files.keys() | other.files.keys()
+    return sorted(name for name in names if one.files.get(name) != other.files.get(name))
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a bundle.
 

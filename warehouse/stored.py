@@ -81,8 +81,8 @@ class StoredFields:
 
     def passages(self, numbers: Iterable[int]) -> list[dict[str, Any]]:
         """One passage of each text: the first where several have it."""
-        rows = self._first_row[np.fromiter(numbers, dtype=np.int64)]
-        return self.chunks.take(rows).to_pylist()
+        # `take` would first copy whole columns into one piece.
+        return [self.chunks.slice(self._first_row[number], 1).to_pylist()[0] for number in numbers]
 
     @cached_property
     def feature_names(self) -> dict[str, tuple[str, str]]:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from schemas.errors import BundleError
 from tests.bundles import SENTENCES, built, chunks_of, features_for, hash_of, source_of, vectors_for
 from warehouse.bundle import Source, build_bundle, open_bundle
-from warehouse.manifest import FORMAT, MANIFEST, Parameters
+from warehouse.manifest import FORMAT, MANIFEST, Parameters, differing_files
 
+CHECKOUT = Path(__file__).parents[2]
 BUILD = """
 import sys
 from pathlib import Path
@@ -23,14 +25,37 @@ built(Path(sys.argv[1]), [*SENTENCES, SENTENCES[0]], features_for({SENTENCES[0]:
 """
 
 
+CROWDED = """
+import resource, signal, sys
+import bm25s, faiss, Stemmer
+from schemas.errors import BundleError
+from tests.bundles import SENTENCES, built
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+# Bytes that a file may have: too few for the passages, for the vectors, for the manifest.
+for limit in (500, 1500, 2000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+    try:
+        built(sys.argv[1], SENTENCES)
+    except BundleError as error:
+        print(error)
+"""
+
+
+def run(program: str, root: Path, **environment: str) -> str:
+    """What a program prints in a process of its own."""
+    command = [sys.executable, "-c", program, str(root)]
+    settings = {**os.environ, **environment}
+    return subprocess.run(command, env=settings, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_same_inputs_give_the_same_bytes_in_any_process(tmp_path: Path) -> None:
     for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed}
-        subprocess.run([sys.executable, "-c", BUILD, str(tmp_path / seed)], env=environment, check=True)
+        run(BUILD, tmp_path / seed, PYTHONHASHSEED=seed)
 
     first, second = contents(tmp_path / "1"), contents(tmp_path / "2")
 
@@ -181,3 +206,35 @@ def test_a_bundle_in_the_wrong_folder_is_refused(tmp_path: Path) -> None:
 def test_a_root_on_object_storage_is_refused() -> None:
     with pytest.raises(BundleError, match="need a local folder"):
         build_bundle("s3://bucket/corpus", source_of(), vectors_for(SENTENCES))
+
+
+def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
+    lines = run(CROWDED, tmp_path).splitlines()
+
+    assert len(lines) == 3
+    assert all("the index version cannot be written" in line for line in lines)
+    assert list((tmp_path / "indexes").iterdir()) == []
+
+
+def test_a_version_is_built_again_from_what_its_manifest_names(tmp_path: Path) -> None:
+    written = features_for({sentence: sentence.lower() for sentence in SENTENCES})
+    manifest = built(tmp_path / "live", features=written).manifest
+
+    source = Source(
+        chunks_of(SENTENCES),
+        written.filter(pc.is_in(written["recipe_id"], pa.array(manifest.recipes["keywords"]))),
+        manifest.encoder_id,
+        manifest.table_versions,
+        manifest.parameters,
+    )
+    again = build_bundle(tmp_path / "again", source, vectors_for(SENTENCES)).manifest
+
+    assert again == manifest
+    assert differing_files(again, manifest) == []
+
+
+def test_files_that_differ_are_named(tmp_path: Path) -> None:
+    one = built(tmp_path, features=features_for({SENTENCES[0]: "sorted list"})).manifest
+    other = built(tmp_path, features=features_for({SENTENCES[0]: "ordered list"})).manifest
+
+    assert differing_files(one, other) == ["features.arrow"]

@@ -10,6 +10,7 @@ from schemas.errors import BundleError, UnknownName
 from tests.bundles import SENTENCES, published
 from warehouse.pointer import POINTER, live_pointer, read_pointer, roll_back, swap_pointer
 
+CHECKOUT = Path(__file__).parents[2]
 SWAP = """
 import sys
 from warehouse.pointer import swap_pointer
@@ -54,7 +55,7 @@ def test_a_swap_that_expects_another_version_is_refused(tmp_path: Path, expected
 
 def test_of_several_at_once_one_wins(tmp_path: Path) -> None:
     names = ["a", "b", "c", "d"]
-    racers = [subprocess.Popen([sys.executable, "-c", SWAP, str(tmp_path), name]) for name in names]
+    racers = [subprocess.Popen([sys.executable, "-c", SWAP, str(tmp_path), name], cwd=CHECKOUT) for name in names]
 
     codes = [racer.wait() for racer in racers]
 

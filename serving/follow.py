@@ -1,0 +1,56 @@
+"""Following the pointer: a long-lived process answers from whatever version is live, without a restart."""
+
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+from models.encoder import Encoder
+from schemas.errors import BundleError
+from serving.search import WINDOW, Index, open_index
+from warehouse.pointer import live_pointer
+
+
+class LiveIndex:
+    """The live index version of a corpus.
+
+    `current` is replaced in one assignment, so that a query that began on one version ends on it.
+
+    Args:
+        root, open_encoder, count_tokens, window: see `open_index`.
+
+    Attributes:
+        current: the version that answers.
+        problem: why the version that the pointer names is not served; empty when it is.
+
+    Raises:
+        BundleError: nothing is published, or the live bundle is missing, damaged or too new.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        open_encoder: Callable[[], Encoder],
+        count_tokens: Callable[[str], int],
+        window: int = WINDOW,
+    ) -> None:
+        self._root = root
+        self._open = partial(open_index, root, cache(open_encoder), count_tokens, window, verify=True)
+        self.current: Index = self._open()
+        self.problem = ""
+
+    def follow(self) -> bool:
+        """Take up the version that the pointer names, unless it already answers. True if that changed `current`.
+
+        A version that is damaged, or of another encoder, is refused: the one that answered before goes on.
+        """
+        try:
+            if live_pointer(self._root).index_id == self.current.index_id:
+                self.problem = ""
+                return False
+            found = self._open()
+            found.bundle.refuse_other_encoder(self.current.bundle.manifest.encoder_id)
+        except BundleError as error:
+            self.problem = str(error)
+            return False
+        self.current, self.problem = found, ""
+        return True
