@@ -13,7 +13,7 @@ from schemas.hashing import digest, fingerprint, text_hash
 from schemas.passage import passage_text
 from tasks.chunking.packing import Part, pack
 from tasks.chunking.sections import Section, read_sections
-from tasks.chunking.units import Kind, read_units
+from tasks.chunking.units import Kind, Unit, read_units
 from tasks.outcome import Outcome
 
 CODE_VERSION = 1
@@ -93,7 +93,8 @@ class Chunker:
 
     Args:
         max_tokens: most tokens of a passage with its heading path.
-        count_tokens: see `CountTokens`.
+        count_tokens: see `CountTokens`. It is asked a document's questions together, because every
+            call of a tokenizer costs more than a short text does.
     """
 
     def __init__(self, max_tokens: int, count_tokens: CountTokens) -> None:
@@ -102,15 +103,34 @@ class Chunker:
         self._special_tokens = count_tokens([""])[0]
         # A path is context: half of the budget is the passage's own.
         self._longest_path = (max_tokens - self._special_tokens) // 2
+        self._known: dict[str, int] = {}
 
     def passages(self, title: str, text: str) -> list[Passage]:
         """Passages of a document in order."""
+        self._known = {}
+        units = read_units(text)
         short_title = self._shortened(title)
-        sections = read_sections(short_title, text, self._path_fits, read_units(text))
-        return [passage for section in sections for passage in self._section_passages(text, section)]
+        self._foresee(short_title, text, units)
+        sections = read_sections(short_title, text, self._path_fits, units)
+        runs = [(section.heading_path, run) for section in sections for run in self._runs(text, section)]
+        self._counted([_run_text(text, path, run) for path, run in runs])
+        return [passage for path, run in runs for passage in self._measured(text, path, run)]
+
+    def _foresee(self, title: str, text: str, units: Sequence[Unit]) -> None:
+        """Count what is sure to be asked for, in one call."""
+        likely = read_sections(title, text, lambda _: True, units)
+        paths = {passage_text(section.heading_path[:depth], "") for section in likely for depth in _depths(section)}
+        self._counted([*paths, *(text[unit.start : unit.end] for unit in units)])
+
+    def _counted(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, special tokens included."""
+        unknown = list({text for text in texts if text not in self._known})
+        if unknown:
+            self._known.update(zip(unknown, self._count_tokens(unknown), strict=True))
+        return [self._known[text] for text in texts]
 
     def _cost(self, texts: Sequence[str]) -> list[int]:
-        return [count - self._special_tokens for count in self._count_tokens(texts)] if texts else []
+        return [count - self._special_tokens for count in self._counted(texts)]
 
     def _path_fits(self, path: Sequence[str]) -> bool:
         return self._cost([passage_text(path, "")])[0] <= self._longest_path
@@ -120,23 +140,32 @@ class Chunker:
             title = title[: len(title) * 3 // 4].rstrip()
         return title
 
-    def _section_passages(self, text: str, section: Section) -> Iterator[Passage]:
-        path_cost = self._cost([passage_text(section.heading_path, "")])[0]
-        budget = self._max_tokens - self._special_tokens - path_cost
-        parts = [Part(unit.kind, unit.start, unit.end) for unit in section.units]
-        for run in pack(text, parts, budget, self._cost):
-            yield from self._measured(text, section.heading_path, run, budget)
+    def _budget(self, path: Sequence[str]) -> int:
+        return self._max_tokens - self._counted([passage_text(path, "")])[0]
 
-    def _measured(self, text: str, path: tuple[str, ...], run: Sequence[Part], budget: int) -> Iterator[Passage]:
+    def _runs(self, text: str, section: Section) -> Iterator[list[Part]]:
+        parts = [Part(unit.kind, unit.start, unit.end) for unit in section.units]
+        return pack(text, parts, self._budget(section.heading_path), self._cost)
+
+    def _measured(
+        self, text: str, path: tuple[str, ...], run: Sequence[Part], budget: int | None = None
+    ) -> Iterator[Passage]:
         """The run as a passage, or as several where its parts cost more together than one by one."""
-        start, end = run[0].start, run[-1].end
-        tokens = self._count_tokens([passage_text(path, text[start:end])])[0]
-        smaller = budget - max(1, tokens - self._max_tokens)
+        tokens = self._counted([_run_text(text, path, run)])[0]
+        smaller = (self._budget(path) if budget is None else budget) - max(1, tokens - self._max_tokens)
         if tokens <= self._max_tokens or smaller < 1:
-            yield Passage(path, start, end, _kind(run), tokens)
+            yield Passage(path, run[0].start, run[-1].end, _kind(run), tokens)
             return
         for smaller_run in pack(text, run, smaller, self._cost):
             yield from self._measured(text, path, smaller_run, smaller)
+
+
+def _depths(section: Section) -> range:
+    return range(1, len(section.heading_path) + 1)
+
+
+def _run_text(text: str, path: tuple[str, ...], run: Sequence[Part]) -> str:
+    return passage_text(path, text[run[0].start : run[-1].end])
 
 
 def _kind(run: Sequence[Part]) -> str:
