@@ -19,6 +19,7 @@ COPIED_WORDS = 8
 LEAST_COPIED_WORDS = 4
 REPEATABLE_WORDS = 12
 LEAST_DISTINCT = 0.5
+LEAST_DISTINCT_ITEMS = 0.3
 
 
 class BadOutput(Exception):
@@ -57,7 +58,7 @@ def parse_items(value: object) -> Parsed:
     """A list of short texts, each once, in the order written.
 
     Raises:
-        BadOutput: not a list, or most items repeat earlier ones.
+        BadOutput: not a list, or more than 70% of the items repeat earlier ones.
     """
     if not isinstance(value, list):
         raise BadOutput(Reason.INVALID_OUTPUT, f"a list is needed, not {type(value).__name__}")
@@ -66,7 +67,7 @@ def parse_items(value: object) -> Parsed:
     for item in filter(None, items):
         first.setdefault(item.casefold(), item)
     distinct = tuple(first.values())
-    if len(distinct) < len(items) * LEAST_DISTINCT:
+    if len(distinct) < len(items) * LEAST_DISTINCT_ITEMS:
         raise BadOutput(Reason.REPETITIVE, f"{len(distinct)} distinct items of {len(items)}")
     return Parsed(", ".join(distinct), distinct)
 

@@ -45,8 +45,8 @@ def test_identities_are_known_without_loading(language_model: LanguageModel, enc
 def test_vectors_have_norm_one_and_tell_texts_apart(encoder: Encoder) -> None:
     texts = ["keep a list sorted", "maintain a sorted list", "open a network socket", "word " * 1000]
     encoded = encoder.encode(texts)
-    assert (encoded.vectors.dtype, encoded.vectors.shape) == (np.float32, (4, encoder.dimension))
-    assert encoder.dimension == 384
+    assert encoded.vectors.dtype == np.float32
+    assert encoded.vectors.shape == (4, encoder.dimension) == (4, 384)
     assert np.allclose(np.linalg.norm(encoded.vectors, axis=1), 1, atol=1e-5)
     assert encoded.vectors[0] @ encoded.vectors[1] > encoded.vectors[0] @ encoded.vectors[2] + 0.3
     assert 256 + 3 * 5 <= encoded.tokens <= 256 + 3 * 8, "the long text counts as its window"
