@@ -96,7 +96,8 @@ class RobotsMiddleware:
     async def _download(self, url: str) -> Response:
         assert self._crawler.engine is not None
         for _ in range(MAX_REDIRECTS + 1):
-            request = Request(url, meta={_ROBOTS: 0}, priority=1)
+            # However long it says it is, its beginning counts: `_stop_at_limit` cuts it.
+            request = Request(url, meta={_ROBOTS: 0, "download_maxsize": 0}, priority=1)
             response: Response = await self._crawler.engine.download_async(request)
             if response.status not in (301, 302, 303, 307, 308):
                 break

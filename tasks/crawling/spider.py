@@ -33,7 +33,7 @@ from tasks.crawling.frontier import Request
 from tasks.crawling.links import forbids_following, page_links
 from tasks.crawling.network import COMPRESSED_BYTES, HostGivenUp
 from tasks.crawling.order import Order
-from tasks.crawling.robots import RobotsUnavailable
+from tasks.crawling.robots import DisallowedByRobots, RobotsUnavailable
 from tasks.crawling.stream import Row, RowStream
 from tasks.crawling.urls import Scope, canonical_url
 
@@ -152,7 +152,8 @@ class PageSpider(scrapy.Spider):
         reasons: dict[type[Exception], tuple[str, str]] = {
             RobotsUnavailable: ("failed", str(error)),
             HostGivenUp: ("failed", str(error)),
-            IgnoreRequest: ("refused", str(error)),
+            DisallowedByRobots: ("refused", str(error)),
+            IgnoreRequest: ("refused", f"unpacks to more than {settings.max_body_bytes} bytes"),
             CannotResolveHostError: ("failed", f"the name {host} does not resolve"),
             DownloadConnectionRefusedError: ("failed", "connection refused"),
             DownloadTimeoutError: ("failed", f"no complete answer within {settings.timeout_seconds:g} s"),

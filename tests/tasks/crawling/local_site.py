@@ -65,7 +65,11 @@ def serve_locally() -> Iterator[LocalSite]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """The crawler may hang up in the middle of a request, too."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         site.port = server.server_port
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         yield site
