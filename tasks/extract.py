@@ -3,27 +3,27 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import pyarrow as pa
 from resiliparse.parse.lang import detect_fast
-from selectolax.lexbor import LexborHTMLParser
 
 from schemas.corpus import ExtractSettings
 from schemas.documents import DOCUMENTS
+from schemas.errors import NightjarError, SetupError
 from schemas.hashing import digest, fingerprint
 from schemas.quarantine import Reason
 from tasks.extraction.blocks import Block
+from tasks.extraction.content import MODEL_FILE, main_content
 from tasks.extraction.markdown import render
-from tasks.extraction.parsing import decode, parse
-from tasks.extraction.walk import walk
+from tasks.extraction.page import Page, read_page
 from tasks.outcome import Outcome, Rejection
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raised by every change that can change a document's text."""
 
-_LIBRARIES = ("selectolax", "resiliparse")
+_LIBRARIES = {"fast": ("selectolax", "resiliparse"), "careful": ("selectolax", "resiliparse", "trafilatura")}
 _LONGEST_TITLE = 300
 _SNIFFED_BYTES = 1024
 _LEAST_CHARACTERS_FOR_LANGUAGE = 60
@@ -46,9 +46,18 @@ class _NotDocument(Exception):
 
 @lru_cache
 def extractor_id(settings: ExtractSettings) -> str:
-    """Fingerprint of all that decides a document's text: code, libraries, settings."""
-    libraries = {name: version(name) for name in _LIBRARIES}
-    return fingerprint({"code": CODE_VERSION, "libraries": libraries, "settings": settings.model_dump(mode="json")})
+    """Fingerprint of all that decides a document's text: code, learned parameters, libraries, settings.
+
+    Raises:
+        SetupError: a library that the method needs is not installed.
+    """
+    try:
+        libraries = {name: version(name) for name in _LIBRARIES[settings.method]}
+    except PackageNotFoundError as error:
+        raise SetupError(f"method {settings.method!r} needs {error.name}", remedy="Run make install") from error
+    learned = digest(MODEL_FILE.read_bytes())
+    made_by = {"code": CODE_VERSION, "learned": learned, "libraries": libraries}
+    return fingerprint(made_by | {"settings": settings.model_dump(mode="json")})
 
 
 def extract_pages(pages: pa.Table, settings: ExtractSettings) -> Outcome:
@@ -59,6 +68,9 @@ def extract_pages(pages: pa.Table, settings: ExtractSettings) -> Outcome:
 
     Returns:
         Rows of the documents table without `run_id`; a rejection, keyed by `body_hash`, for every other page.
+
+    Raises:
+        SetupError: a library that the method needs is not installed.
     """
     rows: list[dict[str, Any]] = []
     rejections: list[Rejection] = []
@@ -67,6 +79,8 @@ def extract_pages(pages: pa.Table, settings: ExtractSettings) -> Outcome:
             rows.append(_document(page, settings))
         except _NotDocument as refused:
             rejections.append(Rejection(page["body_hash"], refused.reason, f"{page['url']}: {refused.detail}"))
+        except NightjarError:
+            raise
         except Exception as error:  # one page's trouble is data, whatever it is
             detail = f"{page['url']}: {type(error).__name__}: {error}"
             rejections.append(Rejection(page["body_hash"], Reason.EXTRACTION_FAILED, detail))
@@ -77,16 +91,16 @@ def _document(page: Mapping[str, Any], settings: ExtractSettings) -> dict[str, A
     body = page["body"] or b""
     if not _is_html(body, page["content_type"]):
         raise _NotDocument(Reason.NOT_HTML, f"content type {page['content_type'] or 'unknown'}")
-    tree = parse(decode(body, page["content_type"]))
-    blocks = main_blocks(tree)
+    html = read_page(body, page["content_type"])
+    blocks = main_content(html, careful=settings.method == "careful")
     text = _without(render(blocks), settings.volatile)
     if not any(map(str.isalnum, text)):
         raise _NotDocument(Reason.EMPTY_TEXT, f"no text in {len(body)} bytes")
     return {
         "doc_id": digest(page["url"]),
         "url": page["url"],
-        "title": _without(_title(tree, blocks), settings.volatile) or page["url"],
-        "language": _language(tree, text),
+        "title": _without(_title(html, blocks), settings.volatile) or page["url"],
+        "language": _language(html, text),
         "text": text,
         "body_hash": page["body_hash"],
         "extractor_id": extractor_id(settings),
@@ -104,57 +118,17 @@ def _is_html(body: bytes, content_type: str | None) -> bool:
     return kind in _UNSPECIFIC_TYPES and _HTML_START.search(body[:_SNIFFED_BYTES]) is not None
 
 
-def main_blocks(tree: LexborHTMLParser) -> list[Block]:
-    """Blocks of a page that are its content; all of them where nothing else is left."""
-    blocks = walk(tree.body) if tree.body is not None else []
-    first = next((number for number, block in enumerate(blocks) if block.kind == "heading"), 0)
-    content = [
-        not _is_navigation(block) and (number >= first or _says_something(block)) for number, block in enumerate(blocks)
-    ]
-    kept = _without_emptied_headings(blocks, content)
-    return kept if any(block.kind != "heading" for block in kept) else blocks
-
-
-def _without_emptied_headings(blocks: list[Block], content: list[bool]) -> list[Block]:
-    """The blocks that are content, less the headings under which everything was dropped."""
-    kept: list[Block] = []
-    deepest_with_content, dropped_below = 0, False
-    for block, is_content in zip(reversed(blocks), reversed(content), strict=True):
-        if block.kind != "heading":
-            deepest_with_content = 7 if is_content else deepest_with_content
-            dropped_below = dropped_below or not is_content
-        elif dropped_below and deepest_with_content <= block.level:
-            continue
-        else:
-            deepest_with_content, dropped_below = block.level, False
-        if is_content:
-            kept.append(block)
-    return kept[::-1]
-
-
-def _is_navigation(block: Block) -> bool:
-    return block.kind in ("text", "item") and block.link_characters * 3 > len(block.text) * 2
-
-
-def _says_something(block: Block) -> bool:
-    return block.kind == "code" or len(block.text.split()) > 20
-
-
-def _title(tree: LexborHTMLParser, blocks: list[Block]) -> str:
-    node = tree.css_first("head > title") or tree.css_first("title")
-    title = " ".join(node.text().split()) if node is not None else ""
+def _title(page: Page, blocks: list[Block]) -> str:
     first_heading = next((block.text for block in blocks if block.kind == "heading"), "")
-    return (title or first_heading)[:_LONGEST_TITLE]
+    return (page.title or first_heading)[:_LONGEST_TITLE]
 
 
-def _language(tree: LexborHTMLParser, text: str) -> str:
+def _language(page: Page, text: str) -> str:
     if len(text) >= _LEAST_CHARACTERS_FOR_LANGUAGE:
         code, distance = detect_fast(text)
         if code != "unknown" and distance <= _FARTHEST_LANGUAGE:
             return code
-    declared = (tree.root.attributes.get("lang") or "") if tree.root is not None else ""
-    code = re.split(r"[-_]", declared.strip().lower())[0]
-    return code if re.fullmatch(r"[a-z]{2}", code) else "und"
+    return page.language or "und"
 
 
 def _without(text: str, patterns: tuple[str, ...]) -> str:

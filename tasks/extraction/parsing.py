@@ -9,7 +9,7 @@ from selectolax.lexbor import LexborHTMLParser
 DEEPEST = 600
 """Elements inside each other that are kept. Tree construction is quadratic in depth: 100,000 take 38 s."""
 
-_FEW_TAGS = 3 * DEEPEST
+_FEW_TAGS = 6_000
 _READABLE_SHARE = 200
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)

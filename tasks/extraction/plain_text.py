@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from tasks.extraction.blocks import Block
+from tasks.extraction.blocks import Block, Element
 
 _UNDERLINE = re.compile(r"([=*\-~^\"#.+])\1{2,}\s*$")
 _BULLET = re.compile(r"(\s*)([*\-•]|\d{1,3}[.)])\s+(?=\S)")
@@ -28,14 +28,15 @@ def _is_sentence_part(line: str) -> bool:
     return not line[0].isspace() and len(_WORD.findall(line)) >= 4 and letters * 10 >= len(line) * 6
 
 
-def structure(text: str, base_level: int, group: int) -> list[Block]:
+def structure(text: str, element: Element, base_level: int, group: int) -> list[Block]:
     """Blocks of a preformatted text.
 
     Args:
+        element: it stands in.
         base_level: of the heading it stands under; its own begin one below.
         group: number that its list items get.
     """
-    state = _Reader(base_level, group)
+    state = _Reader(element, base_level, group)
     lines = text.expandtabs().splitlines()
     for line, following in zip(lines, [*lines, ""][1:], strict=True):
         state.read(line.rstrip(), following.rstrip())
@@ -45,6 +46,7 @@ def structure(text: str, base_level: int, group: int) -> list[Block]:
 
 @dataclass
 class _Reader:
+    element: Element
     base_level: int
     group: int
     blocks: list[Block] = field(default_factory=list)
@@ -82,7 +84,7 @@ class _Reader:
         if sign not in self.underlines:
             self.underlines.append(sign)
         level = min(6, self.base_level + 1 + self.underlines.index(sign))
-        self.blocks.append(Block("heading", text, level=level))
+        self.blocks.append(Block("heading", text, self.element, level=level))
 
     def _read_text(self, line: str) -> None:
         indent = len(line) - len(line.lstrip())
@@ -119,11 +121,13 @@ class _Reader:
     def finish(self) -> None:
         """Close the block that is open."""
         if self.kind == "code":
-            self.blocks.append(Block("code", _dedented(self.lines)))
+            self.blocks.append(Block("code", _dedented(self.lines), self.element))
         elif self.kind == "item":
-            self.blocks.append(Block("item", _flowing(self.lines), marker=_marker(self.marker), group=self.group))
+            self.blocks.append(
+                Block("item", _flowing(self.lines), self.element, marker=_marker(self.marker), group=self.group)
+            )
         elif self.lines:
-            self.blocks.append(Block("text", _flowing(self.lines)))
+            self.blocks.append(Block("text", _flowing(self.lines), self.element))
         self.kind, self.lines = "", []
 
 
