@@ -160,7 +160,8 @@ def build_bundle(root: str | Path, source: Source, vectors: pa.Table) -> Bundle:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as scratch:
             made = Path(scratch) / source.index_id
             made.mkdir()
-            _write(made, source, vectors)
+            manifest = _write(made, source, vectors)
+            _check_sizes(Bundle(made, manifest))
             put_folder(made, folder)
     except OSError as error:
         raise _unwritable(error, folder) from error
@@ -199,7 +200,7 @@ def _already_built(folder: Path) -> Bundle | None:
         return None
 
 
-def _write(folder: Path, source: Source, vectors: pa.Table) -> None:
+def _write(folder: Path, source: Source, vectors: pa.Table) -> Manifest:
     chunks, features = source.stored_chunks, source.stored_features
     if not len(chunks):
         raise BundleError("there is no live chunk to index", remedy="Crawl some pages first: nightjar nightly CORPUS")
@@ -209,7 +210,7 @@ def _write(folder: Path, source: Source, vectors: pa.Table) -> None:
     write_rows(folder / FEATURES_FILE, features)
     write_dense(folder / DENSE_FILE, matrix)
     write_lexical(folder / LEXICAL_FOLDER, _texts(chunks.take(first_rows)), source.parameters)
-    Manifest(
+    manifest = Manifest(
         index_id=source.index_id,
         encoder_id=source.encoder_id,
         dimension=matrix.shape[1],
@@ -221,7 +222,9 @@ def _write(folder: Path, source: Source, vectors: pa.Table) -> None:
         features=len(features),
         files=stored_files(folder),
         libraries=library_versions(),
-    ).write(folder)
+    )
+    manifest.write(folder)
+    return manifest
 
 
 def _texts(passages: pa.Table) -> Iterator[str]:

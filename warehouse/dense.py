@@ -73,10 +73,10 @@ def write_dense(path: Path, vectors: NDArray[np.float32]) -> None:
 
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
-    try:
-        faiss.write_index(index, str(path))
-    except RuntimeError as error:  # FAISS has no other kind
-        raise OSError(f"FAISS cannot write {path.name}; the disk may be full") from error
+    # Given a path, FAISS closes the file without looking, and a full disk goes unnoticed.
+    with path.open("wb") as file:
+        writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
+        faiss.write_index(index, writer)
 
 
 class DenseIndex:

@@ -66,7 +66,8 @@ def write_lexical(folder: Path, texts: Iterable[str], parameters: Parameters) ->
     # The empty term stands in no document: bm25s needs at least one column.
     vocabulary[""] = len(vocabulary)
     bm25 = BM25(k1=parameters.k1, b=parameters.b, method="lucene", backend="numpy", csc_backend="scipy")
-    bm25.index((documents, vocabulary), show_progress=False)
+    with np.errstate(invalid="ignore"):  # the mean length may be 0, where no text has a term
+        bm25.index((documents, vocabulary), show_progress=False)
     bm25.save(folder, show_progress=False)
     # bm25s writes the vocabulary with orjson where that is installed, in other bytes than without.
     (folder / "vocab.index.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")

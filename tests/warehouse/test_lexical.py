@@ -1,0 +1,78 @@
+"""The lexical index, against BM25 computed by hand."""
+
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schemas.errors import BundleError, UnknownName
+from warehouse.lexical import Analyser, LexicalIndex, write_lexical
+from warehouse.manifest import Parameters
+
+TEXTS = ["Heaps and more heaps", "A heap of sorted lists", "Sockets"]
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> LexicalIndex:
+    write_lexical(tmp_path, TEXTS, Parameters())
+    return LexicalIndex(tmp_path, Parameters())
+
+
+def bm25(frequency: int, length: int, documents_with: int) -> float:
+    """Lucene's BM25 with k1 1.5 and b 0.75 over three documents of mean length 7 / 3."""
+    rarity = log(1 + (3 - documents_with + 0.5) / (documents_with + 0.5))
+    return rarity * frequency / (frequency + 1.5 * (0.25 + 0.75 * length / (7 / 3)))
+
+
+def test_scores_are_those_of_the_formula(index: LexicalIndex) -> None:
+    found = index.search("heap sorting", 10)
+
+    # "Heaps and more heaps" has the terms heap, more, heap; "A heap of sorted lists" has heap, sort, list.
+    expected = {1: bm25(1, 3, 2) + bm25(1, 3, 1), 0: bm25(2, 3, 2)}
+    assert found.numbers[0].tolist() == list(expected)
+    assert found.scores[0].tolist() == pytest.approx(list(expected.values()), rel=1e-5)
+
+
+def test_a_term_that_the_query_repeats_counts_twice(index: LexicalIndex) -> None:
+    once, twice = index.search("socket", 1), index.search("socket sockets", 1)
+
+    assert twice.scores[0, 0] == pytest.approx(2 * once.scores[0, 0])
+
+
+@pytest.mark.parametrize("query", ["", "of the", "xylophone", "!?"])
+def test_a_query_without_a_known_term_finds_nothing(index: LexicalIndex, query: str) -> None:
+    assert index.search(query, 5).numbers.shape == (1, 0)
+
+
+def test_equal_scores_stand_in_the_order_of_the_texts(tmp_path: Path) -> None:
+    write_lexical(tmp_path, ["queue"] * 20 + ["stack"], Parameters())
+
+    assert LexicalIndex(tmp_path, Parameters()).search("queue", 5).numbers[0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_texts_without_a_term_are_indexed_all_the_same(tmp_path: Path) -> None:
+    write_lexical(tmp_path, ["!", "?"], Parameters())
+    index = LexicalIndex(tmp_path, Parameters())
+
+    assert index.size == 2
+    assert index.search("anything", 2).numbers.shape == (1, 0)
+
+
+def test_the_vocabulary_is_the_same_in_every_spelling_of_a_letter() -> None:
+    analyser = Analyser("english")
+
+    assert analyser.terms("caf\u00e9") == analyser.terms("CAFE\u0301")
+
+
+def test_an_unknown_stemmer_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"unknown stemmer 'klingon'\. Known: .*english"):
+        write_lexical(tmp_path, TEXTS, Parameters(stemmer="klingon"))
+
+
+def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
+    write_lexical(tmp_path, TEXTS, Parameters())
+    (tmp_path / "data.csc.index.npy").write_bytes(np.random.default_rng(0).bytes(64))
+
+    with pytest.raises(BundleError, match="bm25s cannot read the index"):
+        LexicalIndex(tmp_path, Parameters())
