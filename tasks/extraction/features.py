@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ _OWN_NAMES = """
 """
 _OWN = _OWN_NAMES.split()
 _LENGTH_COLUMN, _LINKS_COLUMN, _LEVEL_COLUMN = map(_OWN.index, ("log_characters", "link_share", "level"))
-_ELEMENT = [*(f"in_{tag}" for tag in _AROUND), "depth", "name_near", "name_min", "name_max", "name_sum", "hidden"]
+_ELEMENT = [*(f"in_{tag}" for tag in _AROUND), "depth", "name_near", "name_min", "name_max", "name_sum"]
 _CORE = [f"core_{int(share * 100)}" for share in _CORE_SHARES]
 _CONTAINER = ["log_characters", "link_share", "share", "prose_share", "blocks", "prose_density"]
 _PLACE = ["index_share", "characters_share", "log_index", "log_rest", "from_h1", "from_title", "from_heading"]
@@ -123,6 +124,7 @@ def _own_row(block: Block, title: str, words: Mapping[str, float], repeats: int)
     words_read = text.count(" ") + 1
     marks = sum(map(text.count, _MARKS))
     scores = [words[word] for word in short_words(text) if word in words]
+    digits = len(_DIGIT.findall(text, 0, _SHORT))
     return [
         block.kind == "heading",
         block.kind == "item",
@@ -135,8 +137,8 @@ def _own_row(block: Block, title: str, words: Mapping[str, float], repeats: int)
         math.log1p(marks),
         text.endswith(_SENTENCE_ENDS),
         text.endswith(":"),
-        len(_DIGIT.findall(text, 0, _SHORT)) / min(length, _SHORT),
-        _DATE.search(text, 0, _SHORT) is not None,
+        digits / min(length, _SHORT),
+        digits > 2 and _DATE.search(text, 0, _SHORT) is not None,
         "\u00a9" in text or "|" in text,
         len(text) / words_read,
         sum(scores) / len(scores) if scores else 0.0,
@@ -183,6 +185,24 @@ def _distance(index: Floats, origin: int | None) -> Floats:
     return np.clip(index - origin, -_FARTHEST, _FARTHEST)
 
 
+class _Names(NamedTuple):
+    """How the names of an element and of those around it score: the nearest, the extremes and the sum."""
+
+    near: float
+    lowest: float
+    highest: float
+    total: float
+
+    def within(self, low: float, high: float) -> "_Names":
+        """The same for an element inside, whose own names score from `low` to `high`."""
+        own = low + high
+        near = own if low or high else self.near * 0.8
+        return _Names(near, min(self.lowest, low), max(self.highest, high), self.total + own)
+
+
+_NO_NAMES = _Names(0.0, 0.0, 0.0, 0.0)
+
+
 class _Elements:
     """The elements that hold blocks, parents before children, and what they hold."""
 
@@ -193,6 +213,7 @@ class _Elements:
         self.of_block = np.array([self._number(block.element) for block in blocks])
         self._held = self._totals(blocks)
         self._scores = scores
+        self._ranges: dict[str, tuple[float, float]] = {"": (0.0, 0.0)}
 
     def _number(self, element: Element) -> int:
         missing = []
@@ -237,43 +258,39 @@ class _Elements:
 
     def rows(self) -> Floats:
         """`_ELEMENT`, `_CORE` and container columns of every element."""
-        inherited = np.array(self._inherited(), dtype=np.float32)
-        containers = self._containers()
         described = self._described()
-        return np.hstack([inherited, self._core(), *(described[level] for level in containers)]).astype(np.float32)
+        containers = [described[level] for level in self._containers()]
+        return np.hstack([self._inherited(), self._core(), *containers]).astype(np.float32)
 
-    def _inherited(self) -> list[list[float]]:
-        rows: list[list[float]] = []
+    def _inherited(self) -> Floats:
+        """`_ELEMENT` columns: what lies around an element, and how its and their names score."""
+        around: list[int] = []
+        names: list[_Names] = []
         for element, parent in zip(self._elements, self._parents, strict=True):
-            row = list(rows[parent]) if parent >= 0 else [0.0] * len(_ELEMENT)
-            if element.tag in _AROUND_COLUMNS:
-                row[_AROUND_COLUMNS[element.tag]] = 1.0
-            row[_DEPTH] = element.depth
-            self._score_names(element.names, row)
-            rows.append(row)
-        return rows
+            around.append((around[parent] if parent >= 0 else 0) | _AROUND_BITS.get(element.tag, 0))
+            outer = names[parent] if parent >= 0 else _NO_NAMES
+            names.append(outer.within(*self._range(element.names)))
+        flags = (np.array(around)[:, None] >> np.arange(len(_AROUND))) & 1
+        depths = [[element.depth] for element in self._elements]
+        return np.hstack([flags, depths, names]).astype(np.float32)
 
-    def _score_names(self, names: str, row: list[float]) -> None:
-        words = name_words(names) if names else frozenset()
-        scores = [self._scores[word] for word in words if word in self._scores]
-        if not scores:
-            row[_DEPTH + 1] *= 0.8
-            return
-        lowest, highest = min(scores), max(scores)
-        row[_DEPTH + 1] = lowest + highest
-        row[_DEPTH + 2] = min(row[_DEPTH + 2], lowest)
-        row[_DEPTH + 3] = max(row[_DEPTH + 3], highest)
-        row[_DEPTH + 4] += lowest + highest
-        row[_DEPTH + 5] = max(row[_DEPTH + 5], "hidden" in words)
+    def _range(self, names: str) -> tuple[float, float]:
+        """Lowest and highest score of the words in attribute values; 0 and 0 when none is known."""
+        known = self._ranges.get(names)
+        if known is None:
+            scores = [self._scores[word] for word in name_words(names) if word in self._scores]
+            known = self._ranges[names] = (min(scores), max(scores)) if scores else (0.0, 0.0)
+        return known
 
     def _core(self) -> NDArray[np.float64]:
         """How many levels an element lies above (0: in) the deepest one with most of the page's prose."""
-        shares = self._held[:, 2] / max(1.0, self._held[0, 2])
-        inside = [[float(share >= least) for least in _CORE_SHARES] for share in shares.tolist()]
-        levels: list[list[float]] = []
-        for own, parent in zip(inside, self._parents, strict=True):
-            levels.append([a + b for a, b in zip(own, levels[parent], strict=True)] if parent >= 0 else own)
-        reached = np.array(levels)
+        shares = (self._held[:, 2] / max(1.0, self._held[0, 2])).tolist()
+        levels: list[tuple[int, int, int]] = []
+        low, middle, high = _CORE_SHARES
+        for share, parent in zip(shares, self._parents, strict=True):
+            first, second, third = levels[parent] if parent >= 0 else (0, 0, 0)
+            levels.append((first + (share >= low), second + (share >= middle), third + (share >= high)))
+        reached = np.array(levels, dtype=np.float64)
         above: NDArray[np.float64] = reached - reached.max(axis=0)
         return above
 
@@ -301,8 +318,7 @@ class _Elements:
         return np.stack(columns, axis=1)
 
 
-_AROUND_COLUMNS = {tag: number for number, tag in enumerate(_AROUND)}
-_DEPTH = len(_AROUND)
+_AROUND_BITS = {tag: 1 << number for number, tag in enumerate(_AROUND)}
 
 
 def _beside(own: Floats) -> list[Floats]:

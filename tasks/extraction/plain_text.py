@@ -103,8 +103,10 @@ class _Reader:
     def _continues_code(self, line: str, indent: int) -> bool:
         if self.kind != "code":
             return False
-        drawn = not self.blank and (_DRAWING.match(line) or _PROMPT.match(line))
-        return bool(drawn) or indent >= max(_LITERAL_INDENT, self.indent)
+        # What a session prints stands at the margin below its prompt.
+        shown = not self.blank and any(map(_PROMPT.match, (self.lines[0], line)))
+        drawn = not self.blank and _DRAWING.match(line) is not None
+        return shown or drawn or indent >= max(_LITERAL_INDENT, self.indent)
 
     def _begins_code(self, line: str, indent: int) -> bool:
         if _PROMPT.match(line) or _DRAWING.match(line):

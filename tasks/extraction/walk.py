@@ -110,8 +110,9 @@ class _Walker:
 
     def add_text(self, text: str) -> None:
         """Add to the paragraph that is being collected."""
-        self._text.append(text)
         self._collected += len(text)
+        if self._text or not text.isspace():
+            self._text.append(text)
 
     def _enter_break(self, _node: LexborNode, _tag: str) -> bool:
         self._text.append(_BREAK)

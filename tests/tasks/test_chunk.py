@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from datetime import date
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.folders import model_folder
+from models.tokens import TokenCounter
 from schemas.chunks import CHUNKS
 from schemas.corpus import ChunkSettings
 from schemas.hashing import digest, normalise
+from schemas.passage import passage_text
 from tasks.chunk import Chunker, Passage, chunk_documents, chunker_id
 
 SMALL = ChunkSettings(max_tokens=16)
@@ -149,3 +153,14 @@ def check_gap(gap: str, heading_path: tuple[str, ...]) -> None:
     for line in filter(str.strip, gap.split("\n")):
         assert re.match("#{1,6} ", line)
         assert normalise(line.lstrip("#")) in known
+
+
+@pytest.mark.slow
+def test_budget_holds_in_the_encoders_own_tokens() -> None:
+    counter = TokenCounter(model_folder("all-MiniLM-L6-v2"))
+    text = "\n\n".join([paragraph(number, 90) for number in range(30)] + ["x" * 3000, "\u9577\u3044\u6587" * 300])
+    made = Chunker(60, counter.count).passages("Title", text)
+    counted = counter.count([passage_text(passage.heading_path, text[passage.start : passage.end]) for passage in made])
+    assert counted == [passage.tokens for passage in made]
+    assert max(counted) <= 60
+    assert "".join("".join(text[passage.start : passage.end].split()) for passage in made) == "".join(text.split())

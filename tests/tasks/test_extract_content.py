@@ -17,6 +17,7 @@ from tasks.extraction.content import (
 )
 from tasks.extraction.features import NAMES, Vocabulary, features
 from tasks.extraction.page import Page, read_page
+from tasks.extraction.roles import ROLES, roles
 
 BODY = Element("body", None, 0, "")
 PROSE = "The bees that live in the old oak have flown to the clover again, and they took their time about it. "
@@ -131,3 +132,14 @@ def test_shipped_model_gives_probabilities_for_any_page() -> None:
     one = shipped_model().probabilities([block("x")], "")
     assert one.shape == (1,)
     assert 0 < one[0] < 1
+
+
+def test_blocks_get_roles() -> None:
+    html = """<body><nav><a href=/>home</a></nav><h1>Bees</h1><p>They fly to the clover.</p><ul><li>queen</ul>
+        <pre><code>x = 1</code></pre><figure><figcaption>A bee</figcaption></figure>
+        <form><label>Name</label></form><footer>imprint</footer><p><a href=/more>more</a></p>"""
+    page = read_page(html.encode(), None)
+    content = [block for block in page.blocks if block.text not in ("home", "Name", "imprint", "more")]
+    expected = ["nav", "title", "body", "list", "code", "caption", "form", "footer", "nav"]
+    assert roles(page, content) == expected
+    assert set(expected) <= set(ROLES)
