@@ -17,7 +17,9 @@ from serving.search import open_index
 LONGEST_SNIPPET = 200
 
 
-def answer(corpus: Corpus, query: str, *, k: int = 10, mode: str = "hybrid", prf: str | None = None) -> list[dict[str, Any]]:
+def answer(
+    corpus: Corpus, query: str, *, k: int = 10, mode: str = "hybrid", prf: str | None = None
+) -> list[dict[str, Any]]:
     """The k best passages of the live index, as `nightjar search --json` prints them.
 
     Raises:

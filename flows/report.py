@@ -8,6 +8,8 @@ from rich.table import Table as RichTable
 
 from tasks.run import Run
 
+# Short enough for a terminal of eighty columns beside the longest stage name.
+HEADINGS = ("in", "out", "skipped", "rejected", "tokens", "seconds")
 FIGURES = ("rows_in", "rows_out", "skipped", "quarantined", "tokens", "seconds")
 
 
@@ -31,9 +33,9 @@ def summary(run: Run) -> dict[str, Any]:
 def print_closing_table(console: Console, last_run: Mapping[str, Any]) -> None:
     """Rows, tokens and seconds of every stage, then where the outputs are."""
     table = RichTable(title=f"run {last_run['run_id']} of {last_run['ds']}", title_justify="left")
-    table.add_column("stage")
-    for name in FIGURES:
-        table.add_column(name.replace("_", " "), justify="right")
+    table.add_column("stage", no_wrap=True)
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right")
     for stage in last_run["stages"]:
         table.add_row(stage["stage"], *(_shown(stage[name]) for name in FIGURES))
     console.print(table)

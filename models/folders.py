@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from schemas.cache import cache_folder
 from schemas.errors import SetupError
 from schemas.hashing import fingerprint
 
@@ -53,11 +53,6 @@ PREPARED = {
         ),
     )
 }
-
-
-def cache_folder() -> Path:
-    """Where models are kept between checkouts: $NIGHTJAR_CACHE, or ~/.cache/nightjar."""
-    return Path(os.environ.get("NIGHTJAR_CACHE") or Path.home() / ".cache" / "nightjar")
 
 
 def model_folder(name: str) -> Path:

@@ -96,6 +96,7 @@ class RecipeSettings(Settings):
     """One recipe that is run over the corpus."""
 
     name: str = Field(description="name of a recipe file")
+    pages: tuple[Pattern, ...] = Field((), description="only passages of pages whose URL matches one of these")
     limit: int | None = Field(None, ge=0, description="sources it covers, in a stable order; all when left out")
 
 
@@ -151,7 +152,7 @@ def load_corpus(name_or_path: str) -> Corpus:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CorpusError(f"not valid TOML: {error}", where=str(path), remedy="Correct the file") from error
     except ValidationError as error:
-        raise CorpusError(_first_problem(error), where=str(path), remedy="Correct the file") from error
+        raise CorpusError(first_problem(error), where=str(path), remedy="Correct the file") from error
 
 
 def _find(name_or_path: str) -> Path:
@@ -164,7 +165,8 @@ def _find(name_or_path: str) -> Path:
     return shipped[name_or_path]
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """The first thing wrong with a file, by its key, and how many more there are."""
     first, *others = error.errors()
     key = ".".join(str(part) for part in first["loc"]) or "file"
     more = f" (and {len(others)} more)" if others else ""

@@ -23,9 +23,7 @@ DOCUMENTS = Table(
     ),
     key=("doc_id",),
     live="live",
-    expectations=(
-        none_where("text_not_empty", "live and length(trim(text)) = 0", "a live document has text"),
-    ),
+    expectations=(none_where("text_not_empty", "live and length(trim(text)) = 0", "a live document has text"),),
     example={
         "doc_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
         "url": "http://pydoc.localhost/bisect.html",

@@ -4,7 +4,6 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
 
 
 def digest(*parts: str | bytes) -> str:
@@ -21,7 +20,7 @@ def digest(*parts: str | bytes) -> str:
     return state.hexdigest()
 
 
-def fingerprint(value: Any) -> str:
+def fingerprint(value: object) -> str:
     """`digest` of a JSON-like value; the order of object keys does not count."""
     return digest(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
 

@@ -18,7 +18,7 @@ PAGES = Table(
         column("outcome", pa.string(), "ok, not_modified, redirected, gone, failed or refused"),
         column("status", pa.int32(), "HTTP status, 0 without an answer"),
         column("content_type", pa.string(), "Content-Type header", null=True),
-        column("body", pa.binary(), "the answer's bytes, content encoding removed; null unless outcome is ok", null=True),
+        column("body", pa.binary(), "bytes without content encoding; null unless outcome is ok", null=True),
         column("body_hash", pa.string(), "hash of the body; a 304 repeats the hash it confirms", null=True),
         column("etag", pa.string(), "ETag header, sent back the next night", null=True),
         column("last_modified", pa.string(), "Last-Modified header, sent back the next night", null=True),

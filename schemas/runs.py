@@ -26,7 +26,7 @@ RUNS = Table(
         column("seconds", pa.float64(), "wall-clock seconds"),
         column("started_at", TIMESTAMP, "when the stage began"),
         column("versions_read", pa.map_(pa.string(), pa.int64()), "Delta version of each table at the stage's start"),
-        column("versions_written", pa.map_(pa.string(), pa.int64()), "Delta version of each table the stage committed to"),
+        column("versions_written", pa.map_(pa.string(), pa.int64()), "Delta version of each table it committed to"),
         column("detail", pa.string(), "error of a failed stage, or a remark", null=True),
     ),
     key=("run_id", "stage"),

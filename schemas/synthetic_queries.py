@@ -7,13 +7,18 @@ from schemas.table import Table, column, none_where
 
 SYNTHETIC_QUERIES = Table(
     name="synthetic_queries",
-    comment="One query written for one text, with the verdict of the round-trip filter (Promptagator, arXiv 2209.11755).",
+    comment="One query written for one text, and the verdict of the round-trip filter (arXiv 2209.11755).",
     columns=(
         column("text_hash", pa.string(), "text it was written for (chunks.text_hash)"),
         column("recipe_id", pa.string(), "fingerprint of prompt, schema, decoding, model and parser"),
         column("sample", pa.int32(), "number of the sample, from 0"),
         column("query", pa.string(), "the query"),
-        column("round_trip_rank", pa.int32(), "rank of its own text in the dense index, 0 beyond the depth searched", null=True),
+        column(
+            "round_trip_rank",
+            pa.int32(),
+            "rank of its own text, 0 beyond the depth searched",
+            null=True,
+        ),
         column("kept", pa.bool_(), "passed the round-trip filter; null until an index was searched", null=True),
         *GENERATION_COLUMNS,
     ),

@@ -11,7 +11,7 @@ from schemas.errors import SchemaError
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
-def column(name: str, type_: pa.DataType, comment: str, *, null: bool = False) -> pa.Field:
+def column(name: str, type_: pa.DataType, comment: str, *, null: bool = False) -> "pa.Field[Any]":
     """One column: name, Arrow type, and the comment that `nightjar tables` and Delta show."""
     return pa.field(name, type_, nullable=null, metadata={"comment": comment})
 
@@ -50,7 +50,7 @@ class Table:
 
     name: str
     comment: str
-    columns: tuple[pa.Field, ...]
+    columns: tuple["pa.Field[Any]", ...]
     key: tuple[str, ...]
     example: Mapping[str, Any]
     partitioned_by: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class Table:
         arrays = [self._column(rows, field) for field in self.columns]
         return pa.Table.from_arrays(arrays, schema=self.schema)
 
-    def _column(self, rows: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    def _column(self, rows: pa.Table, field: "pa.Field[Any]") -> "pa.ChunkedArray[Any]":
         if field.name not in rows.schema.names:
             if not field.nullable:
                 raise SchemaError(f"column {field.name!r} is missing", where=self.name)

@@ -42,9 +42,7 @@ def crawl(stage: Stage) -> None:
         stage.run.progress.end()
 
 
-def _rounds_rows(
-    stage: Stage, requests: list[Request], site: SiteAddress | None, first: bool
-) -> Iterator[pa.Table]:
+def _rounds_rows(stage: Stage, requests: list[Request], site: SiteAddress | None, first: bool) -> Iterator[pa.Table]:
     """Rows of one round as they come; of a first round all together, once it is known that a seed answered."""
     batches = (pa.Table.from_batches([batch]) for batch in fetch(requests, stage.run.corpus.crawl, site))
     if not first:

@@ -14,7 +14,10 @@ from tasks.retire import retire
 from tasks.run import Stage
 
 SOURCE = pa.schema(
-    [DOCUMENTS.schema.field(name) for name in ("doc_id", "url", "title", "text", "body_hash", "extractor_id", "ds", "live")]
+    [
+        DOCUMENTS.schema.field(name)
+        for name in ("doc_id", "url", "title", "text", "body_hash", "extractor_id", "ds", "live")
+    ]
 )
 
 
@@ -29,7 +32,9 @@ def chunk(stage: Stage, encoder_id: str, count_tokens: Callable[[Sequence[str]],
         return chunk_documents(documents, settings, count_tokens, encoder_id)
 
     def commit(documents: pa.Table, outcome: Outcome) -> int:
-        merged = stage.merge(CHUNKS, outcome.rows, vanish={"doc_id": documents["doc_id"].to_pylist()})
+        merged = stage.merge(
+            CHUNKS, outcome.rows, vanish={"doc_id": [row["doc_id"] for row in documents.select(["doc_id"]).to_pylist()]}
+        )
         return merged.inserted + merged.updated
 
     job = Job(producer, SOURCE, "doc_id", work, commit, batch_rows=256, unit="documents")

@@ -101,7 +101,9 @@ def gates(min_recall: float) -> tuple[Expectation, ...]:
     return (
         Expectation("live_chunks_missing", "", maximum=0, meaning="every live chunk is in the index"),
         Expectation("dead_chunks_present", "", maximum=0, meaning="no chunk of a page that is gone is in it"),
-        Expectation("recall_at_10", "", minimum=min_recall, meaning="recall@10 of the dense index against exact search"),
+        Expectation(
+            "recall_at_10", "", minimum=min_recall, meaning="recall@10 of the dense index against exact search"
+        ),
     )
 
 

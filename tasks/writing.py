@@ -1,6 +1,6 @@
 """The writing stages: a language model describes passages and answers questions, recipe by recipe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -53,7 +53,8 @@ def write(
     """
     table = table_named(recipe.table)
     schema = ASKED if table is CONTEXTS else PASSAGES
-    sources = limited(questions(stage) if table is CONTEXTS else passages(stage), schema.names[0], asked.limit)
+    every = questions(stage) if table is CONTEXTS else passages(stage, asked.pages)
+    sources = limited(every, schema.names[0], asked.limit)
     done = stage.read(table).where(F.col("recipe_id") == recipe_id)
 
     def work(batch: pa.Table) -> Outcome:
@@ -67,9 +68,16 @@ def write(
     _refuse_too_many_failures(stage, recipe)
 
 
-def passages(stage: Stage) -> DataFrame:
-    """Distinct texts of live chunks: pages with the same paragraph share its model work."""
-    return stage.read(CHUNKS).where("live").select(*PASSAGES.names).dropDuplicates(["text_hash"])
+def passages(stage: Stage, pages: Sequence[str]) -> DataFrame:
+    """Distinct texts of live chunks: pages with the same paragraph share its model work.
+
+    Args:
+        pages: regular expressions; only chunks of pages whose URL matches one are taken, if there are any.
+    """
+    live = stage.read(CHUNKS).where("live")
+    if pages:
+        live = live.where(F.col("url").rlike("|".join(f"(?:{pattern})" for pattern in pages)))
+    return live.select(*PASSAGES.names).dropDuplicates(["text_hash"])
 
 
 def questions(stage: Stage) -> DataFrame:

@@ -1,1 +1,1 @@
-"""How tables and indexes are kept: the Spark session, writes, reads, gates, index bundles and the pointer to the live one."""
+"""How tables and indexes are kept: session, writes, reads, gates, index bundles, the pointer to the live one."""

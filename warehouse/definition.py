@@ -97,4 +97,3 @@ def _refuse_retyped(table: Table, stored: StructType, declared: StructType, path
                 where=path,
                 remedy="A column keeps its type: declare a new column instead",
             )
-

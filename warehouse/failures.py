@@ -25,8 +25,11 @@ CAUSES: tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...] = (
         ),
     ),
     (
-        re.compile(r"DELTA_VERSION_NOT_CONTIGUOUS|DELTA_LOG_FILE_NOT_FOUND|DELTA_TRUNCATED_TRANSACTION_LOG"
-                   r"|DELTA_STATE_RECOVER_ERROR|DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION|DELTA_MISSING_DELTA_TABLE", re.I),
+        re.compile(
+            r"DELTA_VERSION_NOT_CONTIGUOUS|DELTA_LOG_FILE_NOT_FOUND|DELTA_TRUNCATED_TRANSACTION_LOG"
+            r"|DELTA_STATE_RECOVER_ERROR|DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION|DELTA_MISSING_DELTA_TABLE",
+            re.I,
+        ),
         (
             "part of the table's log is gone",
             "Its data files are untouched",

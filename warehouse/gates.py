@@ -54,7 +54,9 @@ def measure(frame: DataFrame, expectations: Sequence[Expectation]) -> dict[str, 
 
     An aggregate over no rows is null and counts as 0.
     """
-    columns = [F.expr(f"cast({expectation.aggregate} AS double)").alias(expectation.name) for expectation in expectations]
+    columns = [
+        F.expr(f"cast({expectation.aggregate} AS double)").alias(expectation.name) for expectation in expectations
+    ]
     (row,) = frame.agg(*columns).collect()
     return {name: value or 0.0 for name, value in row.asDict().items()}
 
@@ -96,7 +98,9 @@ def _validate(
     context = _context()
     import pandas
     from great_expectations.core import ExpectationSuite
-    from great_expectations.expectations.core import ExpectColumnValuesToBeBetween
+    from great_expectations.expectations.core.expect_column_values_to_be_between import (
+        ExpectColumnValuesToBeBetween,
+    )
 
     between = [
         ExpectColumnValuesToBeBetween(

@@ -13,15 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from schemas.cache import cache_folder
 from schemas.errors import NightjarError, SetupError
 
 COORDINATES = "io.delta:delta-spark_4.2_2.13:4.4.0"
 MANIFEST = "jars.json"
-
-
-def cache_folder() -> Path:
-    """Where models and JARs are kept between checkouts: $NIGHTJAR_CACHE, or ~/.cache/nightjar."""
-    return Path(os.environ.get("NIGHTJAR_CACHE") or Path.home() / ".cache" / "nightjar")
 
 
 def jar_folder() -> Path:
@@ -45,7 +41,7 @@ def jars() -> list[Path]:
         raise SetupError(
             f"{len(missing)} of Delta's JARs are missing, such as {missing[0]}",
             where=str(folder),
-            remedy=f"Remove the folder and run: make install",
+            remedy="Remove the folder and run: make install",
         )
     return paths
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from schemas.cache import cache_folder
 from schemas.errors import SetupError
-from warehouse.jars import cache_folder, jars, java
+from warehouse.jars import jars, java
 
 LOGGING = Path(__file__).with_name("log4j2.properties")
 

@@ -97,9 +97,7 @@ class Warehouse:
             return 0
         return self._committed(table, lambda path: self._insert_new(table, checked, path))
 
-    def merge(
-        self, table: Table, rows: pa.Table, *, vanish: Mapping[str, Sequence[str]] | None = None
-    ) -> Merged:
+    def merge(self, table: Table, rows: pa.Table, *, vanish: Mapping[str, Sequence[str]] | None = None) -> Merged:
         """Insert new keys, update rows that changed, and leave equal ones alone.
 
         Args:
@@ -151,10 +149,12 @@ class Warehouse:
             return self.read(table).limit(0).withColumn("change", F.lit(""))
         feed = self._guarded(
             table,
-            lambda: self.spark.read.format("delta")
-            .option("readChangeFeed", "true")
-            .option("startingVersion", since_version + 1)
-            .load(path),
+            lambda: (
+                self.spark.read.format("delta")
+                .option("readChangeFeed", "true")
+                .option("startingVersion", since_version + 1)
+                .load(path)
+            ),
         )
         return _net(feed, table)
 
@@ -171,9 +171,7 @@ class Warehouse:
         new.write.format("delta").mode("append").save(path)
         return int(written.get["rows"])
 
-    def _merge(
-        self, table: Table, rows: pa.Table, path: str, vanish: Mapping[str, Sequence[str]] | None
-    ) -> Merged:
+    def _merge(self, table: Table, rows: pa.Table, path: str, vanish: Mapping[str, Sequence[str]] | None) -> Merged:
         source = self.frame(rows).withColumn(GONE, F.lit(False))
         if vanish:
             source = source.unionByName(self._vanished(table, rows, path, vanish))

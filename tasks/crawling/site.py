@@ -87,9 +87,7 @@ def _start(settings: SiteSettings, port: int, log: IO[bytes]) -> subprocess.Pope
     )
 
 
-def _wait_until_it_answers(
-    process: subprocess.Popen[bytes], settings: SiteSettings, port: int, log: IO[bytes]
-) -> None:
+def _wait_until_it_answers(process: subprocess.Popen[bytes], settings: SiteSettings, port: int, log: IO[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not _answers(settings.host, port):
         if process.poll() is not None:

@@ -1,4 +1,4 @@
-"""The whole night on a small site, with fake models: what is written, what a second night finds, what a change costs."""
+"""The whole night on a small site, with fake models: what is written, and what a second one finds."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,5 +136,5 @@ def test_an_unreachable_seed_is_one_clear_line(tmp_path: Path) -> None:
         f'name = "lost"\nwarehouse = "{tmp_path}"\n[crawl]\nseeds = ["http://lost.localhost:9/"]\n'
         'allow_private_hosts = ["lost.localhost"]\ndelay_seconds = 0\n'
     )
-    with pytest.raises(CrawlError, match="http://lost.localhost:9/: could not be fetched"):
+    with pytest.raises(CrawlError, match=r"http://lost\.localhost:9/: could not be fetched"):
         nightly(str(path), "2026-01-01")

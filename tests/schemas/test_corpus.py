@@ -48,5 +48,5 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
 
 @pytest.mark.parametrize("name", ["nope", "nope.toml", "../pyproject"])
 def test_unknown_corpus(name: str) -> None:
-    with pytest.raises(UnknownName, match="unknown corpus .* Known: .*pydoc"):
+    with pytest.raises(UnknownName, match=r"unknown corpus .* Known: .*pydoc"):
         load_corpus(name)

@@ -55,5 +55,5 @@ def test_a_key_must_be_declared() -> None:
 
 
 def test_unknown_table() -> None:
-    with pytest.raises(UnknownName, match="unknown table 'nope'. Known: chunks, contexts,"):
+    with pytest.raises(UnknownName, match=r"unknown table 'nope'\. Known: chunks, contexts,"):
         table_named("nope")

@@ -26,9 +26,7 @@ def composed(query: str, feedback: list[str], *, positional: bool = True, budget
 def test_one_labelled_line_per_rank() -> None:
     made = composed("sorted list", ["bisection", "", "heap queue"])
 
-    assert made.text == (
-        "sorted list\nkeywords for top-1 passage: bisection\nkeywords for top-3 passage: heap queue"
-    )
+    assert made.text == ("sorted list\nkeywords for top-1 passage: bisection\nkeywords for top-3 passage: heap queue")
     assert (made.ranks, made.truncated) == ((1, 3), False)
 
 

@@ -153,9 +153,7 @@ def test_the_second_query_holds_the_features_of_the_first_results_in_order(tmp_p
 
     index.search(query, prf="keywords", depth=4)
 
-    said = [
-        f"keywords for top-{hit.rank} passage: {FEEDBACK[hit.text]}" for hit in first[:4] if hit.text in FEEDBACK
-    ]
+    said = [f"keywords for top-{hit.rank} passage: {FEEDBACK[hit.text]}" for hit in first[:4] if hit.text in FEEDBACK]
     assert said
     assert encoder.texts[-1] == "\n".join([query, *said])
 

@@ -25,7 +25,7 @@ def chunks(*names: str, doc: str = "d", text: str = "text", run: str = "r") -> p
     return CHUNKS.rows([{**example, "chunk_id": name} for name in names])
 
 
-def stored(warehouse: Warehouse, table: Table, **options: Any) -> list[dict[str, Any]]:
+def stored(warehouse: Warehouse, table: Table, **options: int) -> list[dict[str, Any]]:
     rows = warehouse.arrow(table, warehouse.read(table, **options)).to_pylist()
     return sorted(rows, key=lambda row: tuple(str(row[name]) for name in table.key))
 
@@ -131,7 +131,12 @@ def test_a_new_column_needs_no_rewrite_and_a_lost_or_retyped_one_is_refused(ware
     with pytest.raises(SchemaError, match="columns that this version does not know: note"):
         warehouse.read(EMBEDDINGS)
     retyped = Table(
-        EMBEDDINGS.name, "", (*columns, pa.field(last.name, pa.int64()), note), EMBEDDINGS.key, {}, EMBEDDINGS.partitioned_by
+        EMBEDDINGS.name,
+        "",
+        (*columns, pa.field(last.name, pa.int64()), note),
+        EMBEDDINGS.key,
+        {},
+        EMBEDDINGS.partitioned_by,
     )
     with pytest.raises(SchemaError, match="'run_id' of 'embeddings' is stored as string and declared as bigint"):
         warehouse.read(retyped)
