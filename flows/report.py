@@ -32,7 +32,7 @@ def summary(run: Run) -> dict[str, Any]:
 
 def print_closing_table(console: Console, last_run: Mapping[str, Any]) -> None:
     """Rows, tokens and seconds of every stage, then where the outputs are."""
-    table = RichTable(title=f"run {last_run['run_id']} of {last_run['ds']}", title_justify="left")
+    table = RichTable(title=f"run {last_run['run_id']} of {last_run['ds']}", title_justify="left", padding=0)
     table.add_column("stage", no_wrap=True)
     for heading in HEADINGS:
         table.add_column(heading, justify="right")
@@ -43,12 +43,17 @@ def print_closing_table(console: Console, last_run: Mapping[str, Any]) -> None:
     console.print(f"Tables, indexes and gate results: {last_run['root']}", soft_wrap=True)
 
 
+def wrote_something(last_run: Mapping[str, Any]) -> bool:
+    """False where a run found nothing to do."""
+    return any(stage["rows_out"] or stage["tokens"] for stage in last_run["stages"])
+
+
 def verdict(last_run: Mapping[str, Any]) -> str:
     """One line: what was written, or that nothing had to be."""
+    if not wrote_something(last_run):
+        return "Nothing was new: no model was called and no row was written."
     written = sum(stage["rows_out"] for stage in last_run["stages"])
     tokens = sum(stage["tokens"] for stage in last_run["stages"])
-    if not written and not tokens:
-        return "Nothing was new: no model was called and no row was written."
     return f"{written:,} rows written, {tokens:,} tokens read and written by models."
 
 

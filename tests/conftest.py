@@ -1,9 +1,11 @@
-"""Fixtures that tests of several folders share: one Spark session for all of them, a warehouse for each."""
+"""Fixtures that tests of several folders share: one Spark session and one Prefect API for all of them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prefect.settings import get_current_settings
+from prefect.testing.utilities import prefect_test_harness
 from pyspark.sql import SparkSession
 
 from warehouse.session import open_session
@@ -15,6 +17,13 @@ def spark() -> Iterator[SparkSession]:
     session = open_session("local[2]")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[str]:
+    """URL of a Prefect API that lives as long as the tests."""
+    with prefect_test_harness(server_startup_timeout=180):
+        yield str(get_current_settings().api.url)
 
 
 @pytest.fixture

@@ -1,73 +1,23 @@
 """The whole night on a small site, with fake models: what is written, and what a second one finds."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.asking import answer
 from flows.nightly import nightly
 from flows.status import status_of
 from schemas.corpus import load_corpus
 from schemas.errors import CrawlError
+from tests.small_site import write_corpus
 
-SITE = {
-    "index.html": "<h1>Birds</h1><p>A page about birds of the night, which links to two others.</p>"
-    "<a href='owl.html'>Owls</a> <a href='nightjar.html'>Nightjars</a>",
-    "owl.html": "<h1>Owls</h1><p>Owls hunt mice in the dark and turn their heads a long way.</p>"
-    "<h2>Food</h2><p>A barn owl eats three voles in one night, and more when it has young.</p>",
-    "nightjar.html": "<h1>Nightjars</h1><p>Nightjars catch moths on the wing and churr from a branch at dusk.</p>",
-}
-
-CORPUS = """
-name = "birds"
-warehouse = "{root}"
-questions = ["What do owls eat?"]
-
-[site]
-command = ["{{python}}", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "{site}", "{{port}}"]
-host = "birds.localhost"
-
-[crawl]
-seeds = ["http://birds.localhost/index.html"]
-delay_seconds = 0
-
-[language_model]
-engine = "fake"
-
-[encoder]
-engine = "fake"
-
-[[recipes]]
-name = "keywords"
-limit = 2
-
-[[recipes]]
-name = "query"
-
-[[recipes]]
-name = "context"
-"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def prefect_api() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
+pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("birds")
-    site = folder / "site"
-    site.mkdir()
-    for name, body in SITE.items():
-        (site / name).write_text(f"<html><head><title>{name}</title></head><body>{body}</body></html>")
-    path = folder / "birds.toml"
-    path.write_text(CORPUS.format(root=folder / "root", site=site))
-    return str(path)
+    return write_corpus(tmp_path_factory.mktemp("birds"))
 
 
 def stages(last_run: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,52 @@
+"""A small site and a corpus file for it: three pages, four chunks."""
+
+from pathlib import Path
+
+PAGES = {
+    "index.html": "<h1>Birds</h1><p>A page about birds of the night, which links to two others.</p>"
+    "<a href='owl.html'>Owls</a> <a href='nightjar.html'>Nightjars</a>",
+    "owl.html": "<h1>Owls</h1><p>Owls hunt mice in the dark and turn their heads a long way.</p>"
+    "<h2>Food</h2><p>A barn owl eats three voles in one night, and more when it has young.</p>",
+    "nightjar.html": "<h1>Nightjars</h1><p>Nightjars catch moths on the wing and churr from a branch at dusk.</p>",
+}
+
+CORPUS = """
+name = "birds"
+warehouse = "{root}"
+questions = ["What do owls eat?"]
+
+[site]
+command = ["{{python}}", "-m", "http.server", "--bind", "127.0.0.1", "--directory", "{site}", "{{port}}"]
+host = "birds.localhost"
+
+[crawl]
+seeds = ["http://birds.localhost/index.html"]
+delay_seconds = 0
+
+[language_model]
+engine = "{language_model}"
+
+[encoder]
+engine = "{encoder}"
+
+[[recipes]]
+name = "keywords"
+limit = 2
+
+[[recipes]]
+name = "query"
+
+[[recipes]]
+name = "context"
+"""
+
+
+def write_corpus(folder: Path, language_model: str = "fake", encoder: str = "fake") -> str:
+    """Write the site and its corpus file into a folder, and return the file's path."""
+    site = folder / "site"
+    site.mkdir()
+    for name, body in PAGES.items():
+        (site / name).write_text(f"<html><head><title>{name}</title></head><body>{body}</body></html>")
+    path = folder / "birds.toml"
+    path.write_text(CORPUS.format(root=folder / "root", site=site, language_model=language_model, encoder=encoder))
+    return str(path)
