@@ -30,6 +30,9 @@ def demo() -> None:
     Needs no network and no account. Run it again and it finds nothing left to do.
     """
     _quiet_prefect()
+    from flows.opening import open_early
+
+    open_early(load_corpus("pydoc"))
     from flows.demo import run_demo
 
     run_demo(Console())
@@ -45,8 +48,11 @@ def nightly(
     What an earlier run finished is not done again, so a run that was stopped is mended by running it again.
     """
     day = _date(ds)
-    load_corpus(corpus)
+    loaded = load_corpus(corpus)
     _quiet_prefect()
+    from flows.opening import open_early
+
+    open_early(loaded)
     from flows.nightly import nightly as flow
     from flows.report import print_closing_table
 

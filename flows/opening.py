@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from flows.progress import progress_for_terminal
 from models.encoder import Encoder
 from models.language import LanguageModel
 from models.opening import open_encoder, open_language_model
+from schemas.catalog import TABLES
 from schemas.corpus import Corpus, EncoderSettings, LanguageModelSettings, load_corpus
 from tasks.run import Progress, Run
 from warehouse.session import open_session
@@ -18,6 +20,7 @@ from warehouse.tables import Warehouse
 # Loaded models stay for the life of the process: vLLM alone takes most of a minute to load.
 _language_models: dict[LanguageModelSettings, LanguageModel] = {}
 _encoders: dict[EncoderSettings, Encoder] = {}
+_early: dict[str, Future[Warehouse]] = {}
 
 
 @contextmanager
@@ -38,9 +41,27 @@ def open_run(corpus_name: str, ds: date | None) -> Iterator[Run]:
         run.record()
 
 
+def open_early(corpus: Corpus) -> None:
+    """Begin to open a corpus's tables beside whatever comes first: Spark and Prefect's API take ten seconds each.
+
+    What goes wrong is raised by the `open_warehouse` that asks for the tables.
+    """
+    executor = ThreadPoolExecutor(1)
+    _early[corpus.warehouse] = executor.submit(_opened_warehouse, corpus)
+    executor.shutdown(wait=False)
+
+
 def open_warehouse(corpus: Corpus) -> Warehouse:
     """The corpus's tables, through a Spark session that later calls share."""
-    return Warehouse(open_session(), corpus.warehouse)
+    early = _early.pop(corpus.warehouse, None)
+    return early.result() if early else Warehouse(open_session(), corpus.warehouse)
+
+
+def _opened_warehouse(corpus: Corpus) -> Warehouse:
+    warehouse = Warehouse(open_session(), corpus.warehouse)
+    for table in TABLES.values():
+        warehouse.read(table).limit(1).collect()
+    return warehouse
 
 
 def new_run_id() -> str:

@@ -1,5 +1,6 @@
 """Fixtures that tests of several folders share: one Spark session and one Prefect API for all of them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from pyspark.sql import SparkSession
 
 from warehouse.session import open_session
 from warehouse.tables import Warehouse
+
+# Tests run each query once: what the JVM's second compiler would gain is never earned back.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(scope="session")
