@@ -60,7 +60,7 @@ def open_warehouse(corpus: Corpus) -> Warehouse:
 def _opened_warehouse(corpus: Corpus) -> Warehouse:
     warehouse = Warehouse(open_session(), corpus.warehouse)
     for table in TABLES.values():
-        warehouse.read(table).limit(1).collect()
+        warehouse.ensure(table)
     return warehouse
 
 

@@ -19,6 +19,8 @@ os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     session = open_session("local[2]")
+    # Compiling a plan costs more than running it over a few rows.
+    session.conf.set("spark.sql.codegen.wholeStage", "false")
     yield session
     session.stop()
 
