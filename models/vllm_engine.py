@@ -90,7 +90,7 @@ def _start(folder: Path, context_tokens: int, memory_gib: float) -> "LLM":
 
 
 def _precision() -> Literal["auto", "float32"]:
-    """The weights' own, but float32 on a CPU that only emulates bfloat16, where it is six times faster."""
+    """The weights' own, but float32 on a CPU that only emulates bfloat16, where it is faster."""
     import torch
 
     native = torch.cuda.is_available() or any(torch.cpu.get_capabilities().get(name) for name in BFLOAT16_CPUS)
