@@ -11,7 +11,7 @@ SOURCE = {"heading_path": ["bisect", "Functions"], "text": "Locate the insertion
 
 def test_the_source_stands_first_in_the_last_turn() -> None:
     prompt = build_prompt(load_recipe("summary"), SOURCE)
-    assert [message["role"] for message in prompt] == ["system", "user"]
+    assert [message["role"] for message in prompt] == ["system", *["user", "assistant"] * 2, "user"]
     assert prompt[-1]["content"].startswith(
         "<passage>\nbisect > Functions\nLocate the insertion point.\n</passage>\n\n"
     )
