@@ -69,6 +69,7 @@ class Run:
         self.progress = progress
         self._ledgers: dict[str, Ledger] = {}
         self._unrecorded: set[str] = set()
+        self._recorded: set[str] = set()
         self._pins: dict[str, int] = {}
 
     @property
@@ -115,9 +116,13 @@ class Run:
             for position, ledger in enumerate(self.ledgers)
             if ledger.stage in self._unrecorded
         ]
-        if rows:
-            self.warehouse.merge(RUNS, RUNS.rows(rows))
-            self._unrecorded.clear()
+        again = [row for row in rows if row["stage"] in self._recorded]
+        if again:
+            self.warehouse.merge(RUNS, RUNS.rows(again))
+        if len(rows) > len(again):
+            self.warehouse.add(RUNS, RUNS.rows([row for row in rows if row not in again]))
+        self._recorded.update(self._unrecorded)
+        self._unrecorded.clear()
 
     def _row(self, position: int, ledger: Ledger) -> dict[str, Any]:
         figures = {name: value for name, value in vars(ledger).items() if not name.startswith("versions")}

@@ -97,6 +97,11 @@ class Warehouse:
             return 0
         return self._committed(table, lambda path: self._insert_new(table, checked, path))
 
+    def add(self, table: Table, rows: pa.Table) -> None:
+        """Write rows whose keys are new by construction, such as those of a run's own id: nothing is read first."""
+        checked = table.check(rows)
+        self._committed(table, lambda path: self.frame(checked).write.format("delta").mode("append").save(path))
+
     def merge(self, table: Table, rows: pa.Table, *, vanish: Mapping[str, Sequence[str]] | None = None) -> Merged:
         """Insert new keys, update rows that changed, and leave equal ones alone.
 
