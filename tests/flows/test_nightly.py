@@ -9,7 +9,6 @@ from flows.asking import answer
 from flows.nightly import nightly
 from flows.status import status_of
 from schemas.corpus import load_corpus
-from schemas.errors import CrawlError
 from tests.small_site import write_corpus
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -70,21 +69,3 @@ def test_one_changed_paragraph_costs_one_chunk(corpus: str) -> None:
     assert after["live_index"]["index_id"] != before["live_index"]["index_id"]
     first, *_ = answer(load_corpus(corpus), "four voles", k=1, mode="lexical")
     assert "four voles" in first["text"]
-
-
-def test_a_page_that_is_gone_leaves_the_index(corpus: str) -> None:
-    site = Path(corpus).parent / "site"
-    (site / "nightjar.html").unlink()
-    nightly(corpus, "2026-01-03")
-    urls = {hit["url"] for hit in answer(load_corpus(corpus), "moths on the wing", k=10, mode="dense")}
-    assert urls == {"http://birds.localhost/index.html", "http://birds.localhost/owl.html"}
-
-
-def test_an_unreachable_seed_is_one_clear_line(tmp_path: Path) -> None:
-    path = tmp_path / "lost.toml"
-    path.write_text(
-        f'name = "lost"\nwarehouse = "{tmp_path}"\n[crawl]\nseeds = ["http://lost.localhost:9/"]\n'
-        'allow_private_hosts = ["lost.localhost"]\ndelay_seconds = 0\n'
-    )
-    with pytest.raises(CrawlError, match=r"http://lost\.localhost:9/: could not be fetched"):
-        nightly(str(path), "2026-01-01")
