@@ -1,7 +1,6 @@
 # The three things people type, and the ones that developers do.
 PYTHON ?= python3.11
 BIN := .venv/bin
-CACHE := $(or $(NIGHTJAR_CACHE),$(HOME)/.cache/nightjar)
 EXTRA ?= cpu
 
 .PHONY: install demo test check bench requirements clean

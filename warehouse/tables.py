@@ -82,10 +82,6 @@ class Warehouse:
         history = self.spark.sql(f"DESCRIBE HISTORY delta.`{path}` LIMIT 1").select("version")
         return int(self._guarded(table, history.collect)[0][0])
 
-    def versions(self, tables: Iterable[Table]) -> dict[str, int]:
-        """Latest version of each table, to pin a run's reads."""
-        return {table.name: self.version(table) for table in tables}
-
     def append(self, table: Table, rows: pa.Table) -> int:
         """Write the rows whose key is not there yet. Returns how many were written.
 
