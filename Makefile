@@ -3,10 +3,11 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 EXTRA ?= cpu
 
-.PHONY: install demo test check bench requirements clean
+.PHONY: install demo test check bench docs requirements clean
 
 install: .venv/installed
 	@$(BIN)/python -m warehouse.jars
+	@$(BIN)/python -m warehouse.class_archive
 	@$(BIN)/python -m models.prepare
 
 .venv/installed: requirements.txt pyproject.toml
@@ -30,6 +31,9 @@ check: install
 
 bench: install
 	@for program in bench/*.py; do $(BIN)/python "$$program" || exit 1; done
+
+docs: .venv/installed
+	$(BIN)/python -m schemas.documentation > docs/tables.md
 
 # Pins every version; names no index, so that it installs from whichever one a machine is set up for.
 requirements: .venv/installed

@@ -3,13 +3,15 @@
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from schemas.corpus import load_corpus
+from schemas.corpus import Corpus, load_corpus
 from schemas.errors import NightjarError
 
 app = typer.Typer(
@@ -29,13 +31,11 @@ def demo() -> None:
 
     Needs no network and no account. Run it again and it finds nothing left to do.
     """
-    _quiet_prefect()
-    from flows.opening import open_early
+    with _started(load_corpus("pydoc")) as ready:
+        from flows.demo import run_demo
 
-    open_early(load_corpus("pydoc"))
-    from flows.demo import run_demo
-
-    run_demo(Console())
+        ready()
+        run_demo(Console())
 
 
 @app.command()
@@ -49,14 +49,12 @@ def nightly(
     """
     day = _date(ds)
     loaded = load_corpus(corpus)
-    _quiet_prefect()
-    from flows.opening import open_early
+    with _started(loaded) as ready:
+        from flows.nightly import nightly as flow
+        from flows.report import print_closing_table
 
-    open_early(loaded)
-    from flows.nightly import nightly as flow
-    from flows.report import print_closing_table
-
-    print_closing_table(Console(), flow(corpus, day))
+        ready()
+        print_closing_table(Console(), flow(corpus, day))
 
 
 @app.command()
@@ -92,6 +90,136 @@ def status(corpus: CorpusName, as_json: AsJson = False) -> None:
         print_status(Console(), found)
 
 
+@app.command()
+def tables(
+    corpus: CorpusName,
+    table: Annotated[str, typer.Argument(help="One table, in full; all of them in short when left out.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what the tables of a corpus hold: columns, keys, expectations, and where they are."""
+    from flows.declared import described_at, print_tables
+    from schemas.catalog import TABLES, table_named
+
+    loaded = load_corpus(corpus)
+    chosen = [table_named(table)] if table else list(TABLES.values())
+    if as_json:
+        _print_json({"corpus": loaded.name, "tables": [described_at(loaded, each) for each in chosen]})
+    else:
+        print_tables(Console(), loaded, chosen)
+
+
+@app.command()
+def quarantine(
+    corpus: CorpusName,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Feed the rows back: the next night tries them again.")
+    ] = False,
+    stage: Annotated[str, typer.Option(help="Only rows of this stage, such as features:keywords.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what was rejected and why, or feed it back."""
+    from flows.opening import open_warehouse
+    from flows.quarantine import feed_back, print_quarantine, quarantined
+
+    loaded = load_corpus(corpus)
+    warehouse = open_warehouse(loaded)
+    fed_back = feed_back(warehouse, stage or None) if retry else 0
+    found = quarantined(warehouse, stage or None)
+    if as_json:
+        _print_json({"corpus": loaded.name, "fed_back": fed_back, **found})
+    elif retry:
+        print(f"{fed_back} rows fed back: nightjar nightly {corpus} works on them again")
+    else:
+        print_quarantine(Console(), found, loaded)
+
+
+@app.command()
+def explain(
+    corpus: CorpusName,
+    chunk_id: Annotated[str, typer.Argument(help="A chunk's id, as search --json shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show where a passage comes from, what models wrote about it and which index versions hold it."""
+    from flows.explaining import explain as explained
+    from flows.explaining import print_lineage
+    from flows.opening import open_warehouse
+
+    loaded = load_corpus(corpus)
+    rows = explained(open_warehouse(loaded), loaded, chunk_id)
+    if as_json:
+        _print_json({"corpus": loaded.name, "chunk_id": chunk_id, "lineage": rows})
+    else:
+        print_lineage(Console(), rows)
+
+
+@app.command()
+def maintain(
+    corpus: CorpusName,
+    retain_days: Annotated[int, typer.Option(min=7, help="Days for which every version stays readable.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Compact the tables and delete files that nothing needs.
+
+    Versions that an index on disk was built from stay readable, however old they are.
+    """
+    loaded = load_corpus(corpus)
+    with _started(loaded) as ready:
+        from flows.maintain import maintain as flow
+
+        ready()
+        done = flow(corpus, retain_days)
+    if as_json:
+        _print_json({"corpus": loaded.name, "tables": done})
+        return
+    for name, facts in done.items():
+        files = f"{facts['files_replaced']:,.0f} files written as {facts['files_written']:,.0f}"
+        print(f"{name:<18} {files}, {facts['hours_kept'] / 24:.0f} days of history kept")
+
+
+@app.command()
+def history(
+    corpus: CorpusName,
+    table: Annotated[str, typer.Argument(help="Name of a table.")],
+    limit: Annotated[int, typer.Option(min=1, help="Newest versions shown.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show the versions of a table, newest first."""
+    from flows.opening import open_warehouse
+    from schemas.catalog import table_named
+    from warehouse.maintenance import history as versions
+
+    declared = table_named(table)
+    rows = versions(open_warehouse(load_corpus(corpus)), declared, limit)
+    if as_json:
+        _print_json({"table": table, "versions": rows})
+        return
+    for row in rows:
+        print(f"{row['version']:>6}  {row['timestamp']:%Y-%m-%d %H:%M:%S}  {row['operation']}")
+
+
+@app.command()
+def restore(
+    corpus: CorpusName,
+    table: Annotated[str, typer.Argument(help="Name of a table.")],
+    version: Annotated[int, typer.Argument(min=0, help="Version to go back to, as history shows it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+) -> None:
+    """Make a table what it was at a version. Nothing is lost: the restored state is a new version.
+
+    The next night computes anew what the restored table lacks.
+    """
+    from schemas.catalog import table_named
+
+    declared = table_named(table)
+    loaded = load_corpus(corpus)
+    if not yes and not _confirmed(f"Restore {table} of {loaded.name} to version {version}?"):
+        raise NightjarError("nothing was restored", remedy="Confirm it, or add --yes")
+    from flows.opening import open_warehouse
+    from warehouse.maintenance import restore as restored
+
+    print(f"{table} is at version {restored(open_warehouse(loaded), declared, version)} now")
+
+
 def main() -> None:
     """Run the command line; a failure meant for the user is one line on standard error and status 1."""
     try:
@@ -110,9 +238,25 @@ def _date(text: str) -> date | None:
         raise NightjarError(f"not a date: {text!r}", where="--ds", remedy="Write it as YYYY-MM-DD") from None
 
 
-def _quiet_prefect() -> None:
-    """On a terminal the progress and the closing table speak; Prefect's own log stays for workers and servers."""
+def _confirmed(question: str) -> bool:
+    """Ask on a terminal; elsewhere nobody can answer, and the answer is no."""
+    return sys.stdin.isatty() and typer.confirm(question)
+
+
+@contextmanager
+def _started(corpus: Corpus) -> Iterator[Callable[[], None]]:
+    """Spark and Prefect's API, each of which takes ten seconds to start, started beside each other.
+
+    On a terminal the progress and the closing table speak; Prefect's own log stays for workers and servers.
+    """
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    from flows.opening import open_early
+
+    open_early(corpus)
+    from flows.temporary_api import temporary_api
+
+    with temporary_api() as ready:
+        yield ready
 
 
 def _print_json(value: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from models.language import LanguageModel
 from models.opening import open_encoder, open_language_model
 from schemas.catalog import TABLES
 from schemas.corpus import Corpus, EncoderSettings, LanguageModelSettings, load_corpus
+from schemas.pages import PAGES
 from tasks.run import Progress, Run
 from warehouse.session import open_session
 from warehouse.tables import Warehouse
@@ -61,6 +62,9 @@ def _opened_warehouse(corpus: Corpus) -> Warehouse:
     warehouse = Warehouse(open_session(), corpus.warehouse)
     for table in TABLES.values():
         warehouse.ensure(table)
+    # A JVM's first query takes as long as the ten after it, and every run begins with the pages.
+    warehouse.version(PAGES)
+    warehouse.arrow(PAGES, warehouse.read(PAGES).select("url").limit(1))
     return warehouse
 
 

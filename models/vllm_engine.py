@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from models.control_tokens import control_token_pattern, neutralise_prompt
-from models.environment import prepare_environment
+from models.environment import let_modules_be_inspected, prepare_environment
 from models.folders import model_id
 from models.language import Generation, JsonSchema, Prompt, Sampling
 from schemas.errors import ModelError
@@ -70,6 +70,7 @@ def _start(folder: Path, context_tokens: int, memory_gib: float) -> "LLM":
     try:
         from vllm import LLM
 
+        let_modules_be_inspected()
         return LLM(
             model=str(folder),
             dtype=_precision(),

@@ -70,6 +70,10 @@ class Table:
     def schema(self) -> pa.Schema:
         return pa.schema(self.columns)
 
+    def comment_on(self, column_name: str) -> str:
+        """What a column holds."""
+        return (self.schema.field(column_name).metadata or {}).get(b"comment", b"").decode()
+
     @property
     def all_expectations(self) -> tuple[Expectation, ...]:
         """The key's expectations, then the table's own."""

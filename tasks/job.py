@@ -79,7 +79,8 @@ def commit_outcome(stage: Stage, job: Job, batch: pa.Table, outcome: Outcome) ->
     stage.ledger.prompt_tokens += outcome.prompt_tokens
     stage.ledger.output_tokens += outcome.output_tokens
     if outcome.rejections:
-        stage.append(QUARANTINE, quarantine_rows(stage.ledger.stage, job.producer_id, outcome.rejections))
+        # Merged, because one that was fed back and fails again on the same day is open again.
+        stage.merge(QUARANTINE, quarantine_rows(stage.ledger.stage, job.producer_id, outcome.rejections))
         stage.ledger.quarantined += len(outcome.rejections)
 
 

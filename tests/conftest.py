@@ -1,14 +1,18 @@
 """Fixtures that tests of several folders share: one Spark session and one Prefect API for all of them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.settings import get_current_settings
 from prefect.testing.utilities import prefect_test_harness
 from pyspark.sql import SparkSession
 
+from flows.nightly import nightly
+from tests.small_site import write_corpus
 from warehouse.session import open_session
 from warehouse.tables import Warehouse
 
@@ -21,6 +25,7 @@ def spark() -> Iterator[SparkSession]:
     session = open_session("local[2]")
     # Compiling a plan costs more than running it over a few rows.
     session.conf.set("spark.sql.codegen.wholeStage", "false")
+    session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     yield session
     session.stop()
 
@@ -30,6 +35,20 @@ def prefect_api() -> Iterator[str]:
     """URL of a Prefect API that lives as long as the tests."""
     with prefect_test_harness(server_startup_timeout=180):
         yield str(get_current_settings().api.url)
+
+
+@dataclass(frozen=True)
+class Night:
+    """A corpus after its first night with fake models, for tests that only look at it or work on a copy."""
+
+    corpus: str
+    run: Mapping[str, Any]
+
+
+@pytest.fixture(scope="session")
+def night(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession, prefect_api: str) -> Night:  # noqa: ARG001
+    corpus = write_corpus(tmp_path_factory.mktemp("night"))
+    return Night(corpus, nightly(corpus, "2026-01-01"))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A small site and a corpus file for it: three pages, four chunks."""
 
+import shutil
 from pathlib import Path
 
 PAGES = {
@@ -43,10 +44,20 @@ name = "context"
 
 def write_corpus(folder: Path, language_model: str = "fake", encoder: str = "fake") -> str:
     """Write the site and its corpus file into a folder, and return the file's path."""
-    site = folder / "site"
-    site.mkdir()
+    (folder / "site").mkdir()
     for name, body in PAGES.items():
-        (site / name).write_text(f"<html><head><title>{name}</title></head><body>{body}</body></html>")
+        (folder / "site" / name).write_text(f"<html><head><title>{name}</title></head><body>{body}</body></html>")
+    return _corpus_file(folder, language_model, encoder)
+
+
+def copy_night(corpus: str, folder: Path) -> str:
+    """Copy a corpus with its site and everything a night has made, and return the copy's file."""
+    shutil.copytree(Path(corpus).parent, folder, dirs_exist_ok=True)
+    return _corpus_file(folder, "fake", "fake")
+
+
+def _corpus_file(folder: Path, language_model: str, encoder: str) -> str:
     path = folder / "birds.toml"
-    path.write_text(CORPUS.format(root=folder / "root", site=site, language_model=language_model, encoder=encoder))
+    settings = {"root": folder / "root", "site": folder / "site", "language_model": language_model, "encoder": encoder}
+    path.write_text(CORPUS.format(**settings))
     return str(path)

@@ -12,8 +12,14 @@ from schemas.table import Table
 NO_TABLE = re.compile(r"PATH_NOT_FOUND|DELTA_TABLE_NOT_FOUND|DELTA_MISSING_DELTA_TABLE|is not a Delta table", re.I)
 
 # Serializable: a writer that read the keys of a table fails if another one added rows since, and tries again.
-# The change feed is what `changes` reads.
-PROPERTIES = {"delta.isolationLevel": "Serializable", "delta.enableChangeDataFeed": "true"}
+# The change feed is what `changes` reads. Delta refuses to read a version older than its retention, whether or not
+# its files are there; what is deleted is for maintenance to decide, which knows what indexes were built from.
+PROPERTIES = {
+    "delta.isolationLevel": "Serializable",
+    "delta.enableChangeDataFeed": "true",
+    "delta.deletedFileRetentionDuration": "interval 365 days",
+    "delta.logRetentionDuration": "interval 365 days",
+}
 
 
 def create_statement(table: Table, path: str) -> str:
@@ -21,7 +27,7 @@ def create_statement(table: Table, path: str) -> str:
     declared = spark_schema(table)
     columns = ", ".join(
         f"`{field.name}` {declared[field.name].dataType.simpleString()}"
-        f"{'' if field.nullable else ' NOT NULL'} COMMENT {quoted(_comment(table, field.name))}"
+        f"{'' if field.nullable else ' NOT NULL'} COMMENT {quoted(table.comment_on(field.name))}"
         for field in table.columns
     )
     partitions = f"PARTITIONED BY ({', '.join(table.partitioned_by)}) " if table.partitioned_by else ""
@@ -56,7 +62,7 @@ def _evolve(spark: SparkSession, table: Table, path: str, stored: StructType) ->
     added = [field for field in declared.fields if field.name not in stored.names]
     if added:
         columns = ", ".join(
-            f"`{field.name}` {field.dataType.simpleString()} COMMENT {quoted(_comment(table, field.name))}"
+            f"`{field.name}` {field.dataType.simpleString()} COMMENT {quoted(table.comment_on(field.name))}"
             for field in added
         )
         spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({columns})")
@@ -70,11 +76,6 @@ def quoted(text: str) -> str:
     """A SQL string literal."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def _comment(table: Table, column: str) -> str:
-    metadata = table.schema.field(column).metadata or {}
-    return metadata.get(b"comment", b"").decode()
 
 
 def _refuse_unknown(table: Table, stored: StructType, declared: StructType, path: str) -> None:

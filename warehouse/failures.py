@@ -9,6 +9,14 @@ CONFLICT = re.compile(r"DELTA_CONCURRENT|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_C
 # Pattern in Spark's text -> (what, left behind, remedy). The first match counts.
 CAUSES: tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...] = (
     (
+        re.compile(r"Answer from Java side|An error occurred while trying to connect|Connection refused", re.I),
+        (
+            "Spark has died",
+            "Nothing of this batch was committed; what was committed before is whole",
+            "Run the same command again; if it dies again it lacks memory, or spark.log in the cache folder says why",
+        ),
+    ),
+    (
         re.compile(r"No space left on device|Disk quota exceeded", re.I),
         (
             "the disk is full",

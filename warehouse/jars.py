@@ -7,11 +7,14 @@ start from that folder: no network, no resolver chatter, a faster start.
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import pyspark
 
 from schemas.cache import cache_folder
 from schemas.errors import NightjarError, SetupError
@@ -25,7 +28,9 @@ def jar_folder() -> Path:
 
 
 def jars() -> list[Path]:
-    """The JARs a session needs, sorted.
+    """The JARs a session needs beyond Spark's own, sorted.
+
+    The resolver also fetches libraries that Spark has, in other versions; Spark's must win.
 
     Raises:
         SetupError: they are not there, or not all of them.
@@ -43,7 +48,13 @@ def jars() -> list[Path]:
             where=str(folder),
             remedy="Remove the folder and run: make install",
         )
-    return paths
+    own = {_artifact(path.name) for path in (Path(pyspark.__file__).parent / "jars").glob("*.jar")}
+    return [path for path in paths if _artifact(path.name.partition("_")[2]) not in own]
+
+
+def _artifact(jar: str) -> str:
+    """Name of a JAR without its version."""
+    return re.split(r"-\d", jar)[0]
 
 
 def java() -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, Observation, Row, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.errors import WarehouseError
@@ -47,7 +47,7 @@ class Warehouse:
         self._ready: set[str] = set()
 
     def path(self, table: Table) -> str:
-        return f"{self.root}/tables/{table.name}"
+        return table_path(self.root, table)
 
     def ensure(self, table: Table) -> str:
         """Create the table, or add the columns it lacks; once per session. Returns its path.
@@ -79,8 +79,13 @@ class Warehouse:
     def version(self, table: Table) -> int:
         """The table's latest Delta version."""
         path = self.ensure(table)
-        history = self.spark.sql(f"DESCRIBE HISTORY delta.`{path}` LIMIT 1").select("version")
-        return int(self._guarded(table, history.collect)[0][0])
+        history = self._guarded(table, lambda: self.spark.sql(f"DESCRIBE HISTORY delta.`{path}` LIMIT 1"))
+        return int(self._guarded(table, history.select("version").collect)[0][0])
+
+    def statement(self, table: Table, sql: str) -> list[Row]:
+        """Run a statement about one table, whose place in it is `{table}`, and return its rows."""
+        path = self.ensure(table)
+        return self._guarded(table, lambda: self.spark.sql(sql.format(table=f"delta.`{path}`")).collect())
 
     def append(self, table: Table, rows: pa.Table) -> int:
         """Write the rows whose key is not there yet. Returns how many were written.
@@ -227,6 +232,11 @@ class Warehouse:
             return work()
         except Exception as error:  # Spark raises a class per cause and per engine
             raise translate(error, self.path(table)) from error
+
+
+def table_path(root: str, table: Table) -> str:
+    """Where a table is stored under a root."""
+    return f"{root.rstrip('/')}/tables/{table.name}"
 
 
 def first_of_each_key(table: Table, rows: pa.Table) -> pa.Table:

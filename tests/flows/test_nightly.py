@@ -9,28 +9,30 @@ from flows.asking import answer
 from flows.nightly import nightly
 from flows.status import status_of
 from schemas.corpus import load_corpus
-from tests.small_site import write_corpus
+from schemas.errors import CrawlError
+from tests.conftest import Night
+from tests.small_site import copy_night
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_corpus(tmp_path_factory.mktemp("birds"))
+def corpus(night: Night, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return copy_night(night.corpus, tmp_path_factory.mktemp("birds"))
 
 
 def stages(last_run: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {stage["stage"]: stage for stage in last_run["stages"]}
 
 
-def test_a_first_night_fills_every_table_and_publishes(corpus: str) -> None:
-    run = nightly(corpus, "2026-01-01")
+def test_a_first_night_fills_every_table_and_publishes(night: Night) -> None:
+    run = night.run
     assert run["state"] == "completed"
     found = stages(run)
     assert found["crawl"]["rows_out"] == 3
     assert found["chunk"]["rows_out"] == found["embed"]["rows_out"] == 4
     assert found["features:keywords"]["rows_out"] == 2
-    status = status_of(load_corpus(corpus))
+    status = status_of(load_corpus(night.corpus))
     assert all(facts["rows"] for name, facts in status["tables"].items() if name != "quarantine")
     assert status["live_index"]["index_id"]
     assert status["last_run"]["run_id"] == run["run_id"]
@@ -69,3 +71,21 @@ def test_one_changed_paragraph_costs_one_chunk(corpus: str) -> None:
     assert after["live_index"]["index_id"] != before["live_index"]["index_id"]
     first, *_ = answer(load_corpus(corpus), "four voles", k=1, mode="lexical")
     assert "four voles" in first["text"]
+
+
+def test_a_page_that_is_gone_leaves_the_index(corpus: str) -> None:
+    site = Path(corpus).parent / "site"
+    (site / "nightjar.html").unlink()
+    nightly(corpus, "2026-01-03")
+    urls = {hit["url"] for hit in answer(load_corpus(corpus), "moths on the wing", k=10, mode="dense")}
+    assert urls == {"http://birds.localhost/index.html", "http://birds.localhost/owl.html"}
+
+
+def test_an_unreachable_seed_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "lost.toml"
+    path.write_text(
+        f'name = "lost"\nwarehouse = "{tmp_path}"\n[crawl]\nseeds = ["http://lost.localhost:9/"]\n'
+        'allow_private_hosts = ["lost.localhost"]\ndelay_seconds = 0\n'
+    )
+    with pytest.raises(CrawlError, match=r"http://lost\.localhost:9/: could not be fetched"):
+        nightly(str(path), "2026-01-01")

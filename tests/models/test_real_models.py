@@ -1,5 +1,6 @@
 """The default models, loaded once: what only they can show."""
 
+import importlib
 import json
 from collections.abc import Iterator
 
@@ -25,6 +26,7 @@ PASSAGE = (
 
 @pytest.fixture(scope="module")
 def language_model() -> Iterator[LanguageModel]:
+    importlib.import_module("numba")  # as bm25s does: an engine must start after it, too
     yield open_language_model(LanguageModelSettings(context_tokens=1024, memory_gib=0.25))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from flows.quarantine import feed_back
 from schemas.corpus import Corpus
 from schemas.embeddings import EMBEDDINGS
 from schemas.quarantine import QUARANTINE, Reason
@@ -83,3 +84,12 @@ def test_a_job_that_dies_keeps_its_batches_and_its_ledger(warehouse: Warehouse) 
 
     ledger = work_off(a_run(warehouse, "r2"), ["a", "b", "c"], embed_all_but(""))
     assert (ledger["rows_out"], ledger["skipped"]) == (1, 2)
+
+
+def test_a_source_that_was_fed_back_and_fails_again_is_open_again(warehouse: Warehouse) -> None:
+    work_off(a_run(warehouse), ["b"], embed_all_but("b"))
+    assert feed_back(warehouse) == 1
+    again = work_off(a_run(warehouse, "r2"), ["b"], embed_all_but("b"))
+    assert again["quarantined"] == 1
+    (row,) = warehouse.arrow(QUARANTINE, warehouse.read(QUARANTINE)).to_pylist()
+    assert row["open"]

@@ -1,0 +1,68 @@
+"""The commands that look at a corpus and look after it, over the warehouse of a night."""
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from flows import cli
+from schemas.catalog import TABLES
+from schemas.errors import NightjarError
+from tests.conftest import Night
+from tests.small_site import copy_night
+
+
+@pytest.fixture(scope="module")
+def corpus(night: Night, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return copy_night(night.corpus, tmp_path_factory.mktemp("commands"))
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli.app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def as_json(*arguments: str) -> Any:
+    return json.loads(run(*arguments, "--json").splitlines()[-1])
+
+
+def test_tables_are_shown_in_short_and_in_full(corpus: str) -> None:
+    assert all(name in run("tables", corpus) for name in TABLES)
+    assert "hash of document" in " ".join(run("tables", corpus, "chunks").split())
+    (described,) = as_json("tables", corpus, "chunks")["tables"]
+    assert described["key"] == ["chunk_id"]
+    assert described["path"].endswith("/root/tables/chunks")
+
+
+def test_a_search_result_can_be_explained(corpus: str) -> None:
+    first, *_ = as_json("search", corpus, "moths on the wing", "--mode", "lexical")["hits"]
+    rows = as_json("explain", corpus, first["chunk_id"])["lineage"]
+    assert {"page", "document", "chunk", "embedding", "index"} <= {row["part"] for row in rows}
+    assert "nightjar.html" in run("explain", corpus, first["chunk_id"])
+
+
+def test_an_empty_quarantine_says_so(corpus: str) -> None:
+    assert "Nothing is in quarantine." in run("quarantine", corpus)
+    assert "0 rows fed back" in run("quarantine", corpus, "--retry")
+
+
+def test_maintenance_compacts_and_leaves_every_row(corpus: str) -> None:
+    before = as_json("status", corpus)["tables"]
+    done = as_json("maintain", corpus)["tables"]
+    assert done.keys() == TABLES.keys()
+    assert done["runs"]["files_replaced"] > done["runs"]["files_written"] > 0
+    after = as_json("status", corpus)["tables"]
+    assert {name: facts["rows"] for name, facts in after.items()} == {
+        name: facts["rows"] for name, facts in before.items()
+    }
+
+
+def test_a_table_is_restored_when_that_is_confirmed(corpus: str) -> None:
+    newest = as_json("history", corpus, "questions")["versions"][0]["version"]
+    assert "version" not in run("history", corpus, "questions", "--limit", "1")
+    with pytest.raises(NightjarError, match=r"nothing was restored\. Confirm it, or add --yes"):
+        run("restore", corpus, "questions", "0")
+    assert f"questions is at version {newest + 1} now" in run("restore", corpus, "questions", "0", "--yes")
+    assert as_json("status", corpus)["tables"]["questions"]["rows"] == 0
