@@ -30,7 +30,8 @@ check: install
 	$(BIN)/mypy flows tasks models schemas warehouse serving
 
 bench: install
-	@for program in bench/*.py; do $(BIN)/python "$$program" || exit 1; done
+	$(BIN)/python -m bench.warehouse
+	$(BIN)/python -m bench.race
 
 docs: .venv/installed
 	$(BIN)/python -m schemas.documentation > docs/tables.md

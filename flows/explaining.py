@@ -7,7 +7,6 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from schemas.chunks import CHUNKS
@@ -143,12 +142,23 @@ def _in_indexes(warehouse: Warehouse, chunk_id: str, indexes: Mapping[str, int])
 
 
 def print_lineage(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The lineage for people. Crawled and generated text is shown as text, never as markup."""
-    table = RichTable("part", "id", "text", "made by", "tokens", "run", title_justify="left")
+    """The lineage for people, a few lines a part. Crawled and generated text is shown as text, never as markup."""
     for row in rows:
-        tokens = "" if row["prompt_tokens"] is None else f"{row['prompt_tokens']} + {row['output_tokens']}"
-        text = " ".join((row["text"] or "").split())[:LONGEST_TEXT]
-        at = f" {row['at']:%Y-%m-%d %H:%M}" if row["at"] else ""
-        shown = (row["part"] + at, row["id"], text, row["made_by"] or "", tokens, row["run_id"])
-        table.add_row(*(Text(cell) for cell in shown))
-    console.print(table)
+        console.print(Text(f"{row['part']:<16}{row['id']}", style="bold"), soft_wrap=True)
+        if row["text"]:
+            console.print(Text(f"{'':<16}{' '.join(row['text'].split())[:LONGEST_TEXT]}"))
+        console.print(Text(f"{'':<16}{', '.join(_makers(row))}", style="dim"), soft_wrap=True)
+
+
+def _makers(row: Mapping[str, Any]) -> list[str]:
+    """Who made a part, with what, and when, in words."""
+    said = {
+        "by": row["made_by"],
+        "model": row["model_id"],
+        "tokens": None
+        if row["prompt_tokens"] is None
+        else f"{row['prompt_tokens']} read, {row['output_tokens']} written",
+        "at": row["at"] and f"{row['at']:%Y-%m-%d %H:%M:%S} UTC",
+        "run": row["run_id"],
+    }
+    return [f"{name} {value}" for name, value in said.items() if value]

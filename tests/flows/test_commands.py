@@ -24,7 +24,7 @@ def run(*arguments: str) -> str:
     return result.stdout
 
 
-def as_json(*arguments: str) -> Any:
+def as_json(*arguments: str) -> dict[str, Any]:
     return json.loads(run(*arguments, "--json").splitlines()[-1])
 
 
