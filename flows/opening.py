@@ -55,11 +55,11 @@ def open_early(corpus: Corpus) -> None:
 def open_warehouse(corpus: Corpus) -> Warehouse:
     """The corpus's tables, through a Spark session that later calls share."""
     early = _early.pop(corpus.warehouse, None)
-    return early.result() if early else Warehouse(open_session(), corpus.warehouse)
+    return early.result() if early else Warehouse(open_session(corpus.spark), corpus.warehouse)
 
 
 def _opened_warehouse(corpus: Corpus) -> Warehouse:
-    warehouse = Warehouse(open_session(), corpus.warehouse)
+    warehouse = Warehouse(open_session(corpus.spark), corpus.warehouse)
     for table in TABLES.values():
         warehouse.ensure(table)
     # A JVM's first query takes as long as the ten after it, and every run begins with the pages.

@@ -59,10 +59,12 @@ class LineProgress:
         self.note(f"{stage}: {total:,} {unit} to do")
 
     def advance(self, rows: int, tokens: int = 0) -> None:
-        self._meter.advance(rows, tokens)
-        if time.monotonic() - self._spoken >= SECONDS_BETWEEN_LINES:
+        meter = self._meter
+        meter.advance(rows, tokens)
+        # The last row's line is the end's.
+        if meter.rows < meter.total and time.monotonic() - self._spoken >= SECONDS_BETWEEN_LINES:
             self._spoken = time.monotonic()
-            self._say(self._meter.remaining())
+            self._say(meter.remaining())
 
     def end(self) -> None:
         self._say("")

@@ -113,6 +113,12 @@ class Corpus(Settings):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="name of the corpus and of its folder")
     description: str = Field("", description="one line for people")
     warehouse: str = Field("", description="root of its tables and indexes; data/NAME when left out")
+    spark: str = Field(
+        "",
+        pattern=r"^(local\[\d+\]|spark://\S+|sc://\S+)?$",
+        description="where tables are read and written: a cluster (spark://HOST:PORT) or a Spark Connect endpoint with "
+        "Delta (sc://HOST:PORT); Spark in this process when left out",
+    )
     questions: tuple[str, ...] = Field((), description="questions that contexts are written for")
     site: SiteSettings | None = None
     crawl: CrawlSettings

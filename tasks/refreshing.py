@@ -1,11 +1,12 @@
 """The refresh: an index version is built from pinned tables, checked, and made live by one atomic swap."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.chunks import CHUNKS
@@ -13,15 +14,17 @@ from schemas.embeddings import EMBEDDINGS
 from schemas.errors import BundleError
 from schemas.features import FEATURES
 from schemas.indexes import INDEXES
-from schemas.table import Expectation
+from schemas.table import Expectation, Table
 from tasks.run import Run, Stage
 from warehouse.bundle import Bundle, Source, build_bundle, indexes_folder, open_bundle
 from warehouse.figures import check_bundle
 from warehouse.gates import GateResult, judge, write_page
-from warehouse.manifest import read_manifest
+from warehouse.manifest import Manifest, read_manifest
 from warehouse.pointer import Pointer, live_pointer, read_pointer, swap_pointer
 from warehouse.retention import retire_bundles
+from warehouse.tables import Warehouse
 
+Read = Callable[[Table], DataFrame]  # a table at the version that counts
 SOURCES = (CHUNKS, EMBEDDINGS, FEATURES)
 
 
@@ -42,17 +45,37 @@ def build(stage: Stage, encoder_id: str, recipe_ids: Collection[str]) -> str | N
     live = read_pointer(run.corpus.warehouse)
     if live and _built_from(run, live) == versions:
         return None
-    source = Source(_live_chunks(stage), _features(stage, recipe_ids), encoder_id, versions)
+    source = _source(run.warehouse, stage.read, encoder_id, recipe_ids, versions)
     stage.ledger.rows_in = len(source.chunks)
     if live and source.index_id in (live.index_id, *live.withdrawn):
         stage.ledger.skipped = len(source.chunks)
         stage.ledger.detail = "the live index has this content" if source.index_id == live.index_id else "withdrawn"
         return None
     run.progress.note(f"building index {source.index_id} of {len(source.chunks):,} chunks")
-    bundle = build_bundle(run.corpus.warehouse, source, _vectors(stage, encoder_id))
+    bundle = build_bundle(run.corpus.warehouse, source, _vectors(run.warehouse, stage.read, encoder_id))
     stage.append(INDEXES, INDEXES.rows([_index_row(run, bundle)]))
     stage.ledger.rows_out = bundle.manifest.chunks
     return source.index_id
+
+
+def rebuild(warehouse: Warehouse, manifest: Manifest, root: str | Path) -> Bundle:
+    """Build an index version again from the table versions, recipes and encoder its manifest names.
+
+    With the libraries that the manifest names the bytes are the same (`warehouse.manifest.differing_files`).
+
+    Args:
+        root: where the bundle is written; the original's own root leaves a whole original as it is.
+
+    Raises:
+        WarehouseError: a version it was built from can no longer be read.
+    """
+
+    def read(table: Table) -> DataFrame:
+        return warehouse.read(table, version=manifest.table_versions[table.name])
+
+    recipe_ids = [recipe_id for written in manifest.recipes.values() for recipe_id in written]
+    source = _source(warehouse, read, manifest.encoder_id, recipe_ids, manifest.table_versions)
+    return build_bundle(root, source, _vectors(warehouse, read, manifest.encoder_id))
 
 
 def check(stage: Stage, index_id: str, encoder_id: str, pages: Path) -> None:
@@ -63,7 +86,7 @@ def check(stage: Stage, index_id: str, encoder_id: str, pages: Path) -> None:
     """
     bundle = _opened(stage.run, index_id)
     live_ids = stage.run.warehouse.arrow(CHUNKS, stage.read(CHUNKS).where("live").select("chunk_id"))["chunk_id"]
-    figures = check_bundle(bundle, live_ids, _vectors(stage, encoder_id))
+    figures = check_bundle(bundle, live_ids, _vectors(stage.run.warehouse, stage.read, encoder_id))
     result = judge(f"index-{index_id}", figures, gates(stage.run.corpus.index.min_recall))
     page = write_page(result, pages)
     _keep_verdict(stage, index_id, result)
@@ -128,20 +151,20 @@ def _built_from(run: Run, live: Pointer) -> dict[str, int]:
         return {}
 
 
-def _live_chunks(stage: Stage) -> pa.Table:
-    return stage.run.warehouse.arrow(CHUNKS, stage.read(CHUNKS).where("live"))
+def _source(
+    warehouse: Warehouse, read: Read, encoder_id: str, recipe_ids: Collection[str], versions: Mapping[str, int]
+) -> Source:
+    """What an index version is made of but the vectors: live chunks, and the features of some recipes."""
+    chunks = warehouse.arrow(CHUNKS, read(CHUNKS).where("live"))
+    features = warehouse.arrow(FEATURES, read(FEATURES).where(F.col("recipe_id").isin(sorted(recipe_ids))))
+    return Source(chunks, features, encoder_id, dict(versions))
 
 
-def _features(stage: Stage, recipe_ids: Collection[str]) -> pa.Table:
-    frame = stage.read(FEATURES).where(F.col("recipe_id").isin(sorted(recipe_ids)))
-    return stage.run.warehouse.arrow(FEATURES, frame)
-
-
-def _vectors(stage: Stage, encoder_id: str) -> pa.Table:
+def _vectors(warehouse: Warehouse, read: Read, encoder_id: str) -> pa.Table:
     """Vectors of the live texts."""
-    live = stage.read(CHUNKS).where("live").select("text_hash").distinct()
-    vectors = stage.read(EMBEDDINGS).where(F.col("encoder_id") == encoder_id).join(live, "text_hash", "left_semi")
-    return stage.run.warehouse.arrow(EMBEDDINGS, vectors.select("text_hash", "vector"))
+    live = read(CHUNKS).where("live").select("text_hash").distinct()
+    vectors = read(EMBEDDINGS).where(F.col("encoder_id") == encoder_id).join(live, "text_hash", "left_semi")
+    return warehouse.arrow(EMBEDDINGS, vectors.select("text_hash", "vector"))
 
 
 def _index_row(run: Run, bundle: Bundle) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from pyspark.sql.types import StructType
 from schemas.errors import SchemaError
 from schemas.table import Table
 
-NO_TABLE = re.compile(r"PATH_NOT_FOUND|DELTA_TABLE_NOT_FOUND|DELTA_MISSING_DELTA_TABLE|is not a Delta table|No commit files found", re.I)
+NO_TABLE = re.compile(
+    r"PATH_NOT_FOUND|DELTA_TABLE_NOT_FOUND|DELTA_MISSING_DELTA_TABLE|is not a Delta table|No commit files found", re.I
+)
 
 # Serializable: a writer that read the keys of a table fails if another one added rows since, and tries again.
 # The change feed is what `changes` reads. Delta refuses to read a version older than its retention, whether or not

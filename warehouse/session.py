@@ -21,6 +21,7 @@ COMPILE_LATER = (
     "-XX:Tier4CompileThreshold=40000",
     "-XX:Tier4BackEdgeThreshold=160000",
 )
+CONNECT_SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -48,6 +49,24 @@ def open_session(master: str = "", memory_gib: float = 2.0, java_options: Sequen
         raise SetupError(
             f"Spark does not start: {cause}", where=master or "this process", remedy=f"See {spark_log()}"
         ) from error
+
+
+def connect_server(port: int, memory_gib: float = 1.0) -> list[str]:
+    """The command that runs a Spark Connect server with Delta on loopback, for `open_session("sc://127.0.0.1:PORT")`.
+
+    Raises:
+        SetupError: no Java, or no JARs.
+    """
+    java()
+    settings = {
+        **_configuration(memory_gib, ()),
+        "spark.jars": ",".join(str(jar) for jar in jars()),
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(port),
+    }
+    submit = [str(Path(sys.executable).with_name("spark-submit")), "--class", CONNECT_SERVER]
+    options = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
+    return [*submit, *options, "spark-internal"]
 
 
 def _classic(master: str, settings: Mapping[str, str]) -> SparkSession:

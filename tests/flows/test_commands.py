@@ -1,6 +1,9 @@
 """The commands that look at a corpus and look after it, over the warehouse of a night."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,8 @@ from schemas.catalog import TABLES
 from schemas.errors import NightjarError
 from tests.conftest import Night
 from tests.small_site import copy_night
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +71,18 @@ def test_a_table_is_restored_when_that_is_confirmed(corpus: str) -> None:
         run("restore", corpus, "questions", "0")
     assert f"questions is at version {newest + 1} now" in run("restore", corpus, "questions", "0", "--yes")
     assert as_json("status", corpus)["tables"]["questions"]["rows"] == 0
+
+
+def test_every_command_of_the_readme_runs(corpus: str) -> None:
+    shown = re.findall(r"^nightjar ([^#\n]+)", README.read_text(encoding="utf-8"), re.MULTILINE)
+    commands = [shlex.split(line) for line in shown]
+    assert {command[0] for command in commands} == {
+        command.callback.__name__ for command in cli.app.registered_commands
+    } - {"demo"}
+    chunk_id = as_json("search", corpus, "moths", "--mode", "lexical")["hits"][0]["chunk_id"]
+    meant = {"pydoc": corpus, "CHUNK_ID": chunk_id}
+    for command in commands:
+        if command[0] == "maintain":
+            continue  # test_maintenance_compacts_and_leaves_every_row has run it
+        confirmed = ["--yes"] if command[0] == "restore" else []
+        assert run(*(meant.get(word, word) for word in command), *confirmed)

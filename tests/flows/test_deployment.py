@@ -23,3 +23,4 @@ def test_prefect_deploys_everything(prefect_api: str) -> None:
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     listed = prefect(prefect_api, "deployment", "ls")
     assert "nightly/nightly" in listed.stdout
+    assert "maintain/maintain" in listed.stdout

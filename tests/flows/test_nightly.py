@@ -7,11 +7,16 @@ import pytest
 
 from flows.asking import answer
 from flows.nightly import nightly
+from flows.opening import open_warehouse
 from flows.status import status_of
 from schemas.corpus import load_corpus
 from schemas.errors import CrawlError
+from tasks.refreshing import rebuild
 from tests.conftest import Night
 from tests.small_site import copy_night
+from warehouse.bundle import indexes_folder
+from warehouse.manifest import differing_files, read_manifest
+from warehouse.pointer import live_pointer
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -71,6 +76,15 @@ def test_one_changed_paragraph_costs_one_chunk(corpus: str) -> None:
     assert after["live_index"]["index_id"] != before["live_index"]["index_id"]
     first, *_ = answer(load_corpus(corpus), "four voles", k=1, mode="lexical")
     assert "four voles" in first["text"]
+
+
+def test_a_superseded_index_is_built_again_byte_for_byte(corpus: str, night: Night, tmp_path: Path) -> None:
+    loaded = load_corpus(corpus)
+    superseded = live_pointer(loaded.warehouse).previous[0]
+    manifest = read_manifest(indexes_folder(loaded.warehouse) / superseded)
+    again = rebuild(open_warehouse(loaded), manifest, tmp_path)
+    assert again.manifest.index_id == superseded == live_pointer(load_corpus(night.corpus).warehouse).index_id
+    assert differing_files(manifest, again.manifest) == []
 
 
 def test_a_page_that_is_gone_leaves_the_index(corpus: str) -> None:
