@@ -18,8 +18,7 @@ from schemas.features import FEATURES
 from schemas.indexes import INDEXES
 from schemas.pages import PAGES
 from schemas.synthetic_queries import SYNTHETIC_QUERIES
-from warehouse.bundle import indexes_folder
-from warehouse.manifest import MANIFEST, read_manifest
+from warehouse.bundle import manifests
 from warehouse.tables import Warehouse
 
 # What every row of the lineage says; a part that has no such thing leaves it empty.
@@ -51,9 +50,7 @@ def explain(warehouse: Warehouse, corpus: Corpus, chunk_id: str) -> list[dict[st
 
 def kept_indexes(corpus: Corpus) -> dict[str, int]:
     """Version of `chunks` that each index version on disk was built from."""
-    folder = indexes_folder(corpus.warehouse)
-    bundles = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}")) if folder.is_dir() else []
-    return {bundle.name: read_manifest(bundle).table_versions[CHUNKS.name] for bundle in bundles}
+    return {manifest.index_id: manifest.table_versions[CHUNKS.name] for manifest in manifests(corpus.warehouse)}
 
 
 def lineage(warehouse: Warehouse, chunk_id: str, indexes: Mapping[str, int]) -> DataFrame:

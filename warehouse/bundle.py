@@ -21,6 +21,7 @@ from warehouse.durable import put_folder
 from warehouse.lexical import LEXICAL_FOLDER, LexicalIndex, write_lexical
 from warehouse.manifest import (
     FORMAT,
+    MANIFEST,
     Manifest,
     Parameters,
     check_files,
@@ -139,6 +140,15 @@ def indexes_folder(root: str | Path) -> Path:
             remedy="Set `warehouse` in the corpus file to a local folder",
         )
     return Path(root) / "indexes"
+
+
+def manifests(root: str | Path) -> list[Manifest]:
+    """Manifests of the index versions on disk, by their index_id.
+
+    Raises:
+        BundleError: one of them is not readable.
+    """
+    return [read_manifest(path.parent) for path in sorted(indexes_folder(root).glob(f"*/{MANIFEST}"))]
 
 
 def build_bundle(root: str | Path, source: Source, vectors: pa.Table) -> Bundle:

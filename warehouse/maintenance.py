@@ -9,8 +9,7 @@ from typing import Any
 
 from schemas.errors import WarehouseError
 from schemas.table import Table
-from warehouse.bundle import indexes_folder
-from warehouse.manifest import MANIFEST, read_manifest
+from warehouse.bundle import manifests
 from warehouse.tables import Warehouse
 
 LEAST_RETENTION = timedelta(days=7)  # Delta's own: readers of an earlier version may still be at work
@@ -81,9 +80,7 @@ def restore(warehouse: Warehouse, table: Table, version: int) -> int:
 
 def needed_versions(root: str | Path) -> dict[str, int]:
     """Per table the earliest version that a bundle on disk was built from: what a rebuild would read."""
-    folder = indexes_folder(root)
-    bundles = [path.parent for path in folder.glob(f"*/{MANIFEST}")] if folder.is_dir() else []
-    return earliest(read_manifest(bundle).table_versions for bundle in bundles)
+    return earliest(manifest.table_versions for manifest in manifests(root))
 
 
 def earliest(versions: Iterable[Mapping[str, int]]) -> dict[str, int]:
