@@ -21,8 +21,9 @@ install: .venv/installed
 demo: install
 	@$(BIN)/nightjar demo
 
+# Two at a time: Spark plans in one thread, and most of a test over a few rows is planning.
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .
