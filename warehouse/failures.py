@@ -25,7 +25,9 @@ CAUSES: tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...] = (
         ),
     ),
     (
-        re.compile(r"Read-only file system|Permission denied|AccessDenied|mkdirs? failed|Mkdirs failed", re.I),
+        re.compile(
+            r"Read-only file system|Permission denied|AccessDenied|mkdirs? failed|DELTA_CANNOT_CREATE_LOG_PATH", re.I
+        ),
         (
             "the warehouse cannot be written",
             "Nothing of this batch was committed",

