@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyspark
+
 from schemas.errors import NightjarError
 
 QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
@@ -27,13 +29,13 @@ def java_options() -> tuple[str, ...]:
 
 
 def make() -> Path:
-    """Make the archive, once. Interrupted, it leaves nothing behind.
+    """Make the archive, once for each installed Spark. Interrupted, it leaves nothing behind.
 
     Raises:
         SetupError: Spark does not start.
     """
     archive = class_archive()
-    if not archive.is_file():
+    if not _is_current(archive):
         archive.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
             made = Path(scratch) / archive.name
@@ -41,6 +43,12 @@ def make() -> Path:
             if made.is_file():  # a Java that cannot archive classes works as well, only slower
                 made.rename(archive)
     return archive
+
+
+def _is_current(archive: Path) -> bool:
+    """Whether the archive was made after Spark was installed: a JVM takes no notice of an older one."""
+    jars = Path(pyspark.__file__).parent / "jars"
+    return archive.is_file() and archive.stat().st_mtime > jars.stat().st_mtime
 
 
 def _train(archive: Path, scratch: str) -> None:
