@@ -124,11 +124,12 @@ def quarantine(
     loaded = load_corpus(corpus)
     warehouse = open_warehouse(loaded)
     fed_back = feed_back(warehouse, stage or None) if retry else 0
+    if retry and not as_json:
+        print(f"{fed_back} rows fed back: nightjar nightly {corpus} works on them again")
+        return
     found = quarantined(warehouse, stage or None)
     if as_json:
         _print_json({"corpus": loaded.name, "fed_back": fed_back, **found})
-    elif retry:
-        print(f"{fed_back} rows fed back: nightjar nightly {corpus} works on them again")
     else:
         print_quarantine(Console(), found, loaded)
 

@@ -119,8 +119,9 @@ class Run:
         again = [row for row in rows if row["stage"] in self._recorded]
         if again:
             self.warehouse.merge(RUNS, RUNS.rows(again))
-        if len(rows) > len(again):
-            self.warehouse.add(RUNS, RUNS.rows([row for row in rows if row not in again]))
+        new = [row for row in rows if row["stage"] not in self._recorded]
+        if new:
+            self.warehouse.add(RUNS, RUNS.rows(new))
         self._recorded.update(self._unrecorded)
         self._unrecorded.clear()
 

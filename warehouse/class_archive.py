@@ -10,9 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pyspark
-
 from schemas.errors import NightjarError
+from warehouse.jars import spark_jars
 
 QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
 
@@ -47,8 +46,7 @@ def make() -> Path:
 
 def _is_current(archive: Path) -> bool:
     """Whether the archive was made after Spark was installed: a JVM takes no notice of an older one."""
-    jars = Path(pyspark.__file__).parent / "jars"
-    return archive.is_file() and archive.stat().st_mtime > jars.stat().st_mtime
+    return archive.is_file() and archive.stat().st_mtime > spark_jars().stat().st_mtime
 
 
 def _train(archive: Path, scratch: str) -> None:

@@ -48,8 +48,13 @@ def jars() -> list[Path]:
             where=str(folder),
             remedy="Remove the folder and run: make install",
         )
-    own = {_artifact(path.name) for path in (Path(pyspark.__file__).parent / "jars").glob("*.jar")}
+    own = {_artifact(path.name) for path in spark_jars().glob("*.jar")}
     return [path for path in paths if _artifact(path.name.partition("_")[2]) not in own]
+
+
+def spark_jars() -> Path:
+    """Folder of the JARs that Spark itself comes with."""
+    return Path(pyspark.__file__).parent / "jars"
 
 
 def _artifact(jar: str) -> str:

@@ -43,7 +43,7 @@ def serve_site(settings: SiteSettings) -> Iterator[SiteAddress]:
     Raises:
         SetupError: the port is taken, or the command is not there, stops early or never answers.
     """
-    port = settings.port or _free_port()
+    port = settings.port or free_port()
     _check_free(port)
     with tempfile.TemporaryFile() as log:
         process = _start(settings, port, log)
@@ -54,7 +54,8 @@ def serve_site(settings: SiteSettings) -> Iterator[SiteAddress]:
             _stop(process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.crawling.site import free_port
 from tests.warehouse.conformance import operations
 from warehouse.session import connect_server
 from warehouse.tables import Warehouse
@@ -22,9 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def connect(tmp_path: Path) -> Iterator[str]:
     """Address of a Spark Connect server with Delta, in a process of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with (tmp_path / "server.log").open("w") as log:
         server = subprocess.Popen(connect_server(port), stdout=log, stderr=log, start_new_session=True)
     try:
