@@ -18,14 +18,15 @@ import numpy as np
 import pyarrow as pa
 import typer
 from deltalake import DeltaTable, write_deltalake
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from schemas.chunks import CHUNKS, KINDS
 from schemas.embeddings import EMBEDDINGS
 from schemas.questions import QUESTIONS
-from warehouse.definition import create_statement
-from warehouse.gates import measure
+from warehouse.gates import judge, measure
 from warehouse.session import open_session
+from warehouse.statements import CHANGE_FEED, PROPERTIES, create_statement
 from warehouse.tables import Warehouse, table_path
 
 DIMENSION = 384
@@ -79,7 +80,7 @@ def appends(spark: SparkSession, rows: pa.Table, rounds: int, scratch: Path) -> 
 
     def plain(folder: Path) -> Way:
         path = table_path(str(folder), EMBEDDINGS)
-        spark.sql(create_statement(EMBEDDINGS, path))
+        spark.sql(create_statement(EMBEDDINGS, f"delta.`{path}`", {**PROPERTIES, **CHANGE_FEED}))
         return lambda: spark.createDataFrame(rows).write.format("delta").mode("append").save(path)
 
     def package(folder: Path) -> Way:
@@ -151,33 +152,43 @@ def reads(spark: SparkSession, scratch: Path, rounds: int) -> Seconds:
     return best_of(rounds, {"nightjar": ours, "plain Spark": plain, "deltalake": package}, scratch)
 
 
-def gates(spark: SparkSession, scratch: Path, rounds: int) -> Seconds:
-    """The key's and the table's own expectations, as one aggregate and as one validation each."""
+def gates(spark: SparkSession, scratch: Path, rounds: int, rows: int) -> Seconds:
+    """What is expected of passages, as one aggregate and as Great Expectations' own expectations of the same."""
     import great_expectations as gx
     from great_expectations import expectations as gxe
 
-    frame = spark.read.format("delta").load(table_path(str(scratch / "stored"), QUESTIONS))
+    frame = passages(Warehouse(spark, str(scratch / "stored")), rows)
     context = gx.get_context(mode="ephemeral")
     source = context.data_sources.add_spark("bench")
     batches = source.add_dataframe_asset("stored").add_batch_definition_whole_dataframe("all")
     naive = gx.ExpectationSuite(
         name="naive",
         expectations=[
-            gxe.ExpectColumnValuesToNotBeNull(column="question_id"),
-            gxe.ExpectColumnValuesToBeUnique(column="question_id"),
-            gxe.ExpectColumnValueLengthsToBeBetween(column="question", min_value=1),
-            *(gxe.ExpectColumnValuesToNotBeNull(column=name) for name in ("question", "source", "live", "run_id")),
+            gxe.ExpectColumnValuesToNotBeNull(column="chunk_id"),
+            gxe.ExpectColumnValuesToBeUnique(column="chunk_id"),
+            gxe.ExpectColumnValueLengthsToBeBetween(column="text", min_value=1),
+            gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="end", column_B="start"),
+            gxe.ExpectColumnValuesToBeInSet(column="kind", value_set=list(KINDS)),
+            gxe.ExpectColumnMaxToBeBetween(column="tokens", max_value=512),
         ],
     )
-    suite = [*QUESTIONS.all_expectations]
 
     def ours(_: Path) -> Way:
-        return lambda: measure(frame, suite)
+        return lambda: judge("chunks", measure(frame, CHUNKS.all_expectations), CHUNKS.all_expectations)
 
     def reference(_: Path) -> Way:
         return lambda: batches.get_batch({"dataframe": frame}).validate(naive)
 
     return best_of(rounds, {"nightjar": ours, "naive suite": reference}, scratch)
+
+
+def passages(warehouse: Warehouse, rows: int) -> DataFrame:
+    """A stored table of so many passages, alike but for their keys and texts."""
+    constants = [F.lit(value).alias(name) for name, value in CHUNKS.example.items()]
+    own = {"chunk_id": F.md5(F.col("id").cast("string")), "text": F.concat(F.lit("Passage "), F.col("id"))}
+    made = warehouse.spark.range(rows).select("id", *constants).withColumns(own).drop("id")
+    made.write.format("delta").mode("append").save(warehouse.ensure(CHUNKS))
+    return warehouse.read(CHUNKS)
 
 
 def growth(spark: SparkSession, scratch: Path, sizes: tuple[int, ...]) -> Seconds:
@@ -214,7 +225,7 @@ def main(
             f"append {vectors_written:,} vectors": appends(spark, vectors(vectors_written), rounds, scratch),
             f"merge {merged:,} rows into {stored:,}": merges(spark, large, changed, rounds, scratch),
             f"one aggregate over {stored:,} rows": reads(spark, scratch, rounds),
-            f"gate over {stored:,} rows": gates(spark, scratch, rounds),
+            f"gate over {stored:,} rows": gates(spark, scratch, rounds, stored),
             "append 1,000 rows to": growth(spark, scratch, (stored // 100, stored // 10, stored)),
         }
     if as_json:

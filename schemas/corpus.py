@@ -115,9 +115,10 @@ class Corpus(Settings):
     warehouse: str = Field("", description="root of its tables and indexes; data/NAME when left out")
     spark: str = Field(
         "",
-        pattern=r"^(local\[\d+\]|spark://\S+|sc://\S+)?$",
-        description="where tables are read and written: a cluster (spark://HOST:PORT) or a Spark Connect endpoint with "
-        "Delta (sc://HOST:PORT); Spark in this process when left out",
+        pattern=r"^(local\[\d+\]|spark://\S+|sc://\S+|sail)?$",
+        description="where tables are read and written: a cluster (spark://HOST:PORT), a Spark Connect endpoint with "
+        "Delta (sc://HOST:PORT), or Sail in this process (sail: no Java, one writer, no maintenance); Spark in this "
+        "process when left out",
     )
     questions: tuple[str, ...] = Field((), description="questions that contexts are written for")
     site: SiteSettings | None = None

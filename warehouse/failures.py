@@ -17,6 +17,14 @@ CAUSES: tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...] = (
         ),
     ),
     (
+        re.compile(r"Unsupported table features required", re.I),
+        (
+            "this engine cannot write what Spark has made (it keeps a feed of changes)",
+            "Nothing was written",
+            'Leave out `spark = "sail"` in the corpus file, or name another `warehouse` in it',
+        ),
+    ),
+    (
         re.compile(r"No space left on device|Disk quota exceeded", re.I),
         (
             "the disk is full",

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from schemas.cache import cache_folder
 from schemas.errors import SetupError
 from warehouse import class_archive
+from warehouse.engines import ENGINE
 from warehouse.jars import jars, java
 
 # Four times the JVM's own thresholds: a night that finds little to do ends before the second compiler, which
@@ -22,6 +23,8 @@ COMPILE_LATER = (
     "-XX:Tier4BackEdgeThreshold=160000",
 )
 CONNECT_SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+# A server stops when nothing refers to it any more.
+_sail_servers: list[object] = []
 LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -30,7 +33,8 @@ def open_session(master: str = "", memory_gib: float = 2.0, java_options: Sequen
 
     Args:
         master: empty for Spark in this process on all cores; `local[N]` or `spark://HOST:PORT` for a cluster;
-            `sc://HOST:PORT` for a Spark Connect endpoint, whose server must have Delta itself.
+            `sc://HOST:PORT` for a Spark Connect endpoint, whose server must have Delta itself; `sail` for Sail in
+            this process, without Java.
         memory_gib: heap of the driver when Spark runs in this process.
         java_options: for the driver's JVM; left out, those that make it start fast.
 
@@ -38,6 +42,8 @@ def open_session(master: str = "", memory_gib: float = 2.0, java_options: Sequen
         SetupError: no Java, no JARs, or nobody answers at the address.
     """
     try:
+        if master == "sail":
+            return _sail()
         if master.startswith("sc://"):
             return SparkSession.builder.remote(master).getOrCreate()
         settings = _configuration(memory_gib, class_archive.java_options() if java_options is None else java_options)
@@ -67,6 +73,21 @@ def connect_server(port: int, memory_gib: float = 1.0) -> list[str]:
     submit = [str(Path(sys.executable).with_name("spark-submit")), "--class", CONNECT_SERVER]
     options = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
     return [*submit, *options, "spark-internal"]
+
+
+def _sail() -> SparkSession:
+    """A session of a Sail server that lives on loopback as long as this process."""
+    os.environ.setdefault("RUST_LOG", "error")  # it tells of every session and every ignored hint
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer(ip="127.0.0.1", port=0)
+    server.start(background=True)
+    _sail_servers.append(server)
+    host, port = server.listening_address
+    session = SparkSession.builder.remote(f"sc://{host}:{port}").getOrCreate()
+    session.conf.set(ENGINE, "sail")
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    return session
 
 
 def _classic(master: str, settings: Mapping[str, str]) -> SparkSession:

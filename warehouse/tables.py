@@ -9,19 +9,20 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Observation, Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.errors import WarehouseError
 from schemas.table import Table
-from warehouse.definition import define, quoted
+from warehouse.definition import define
+from warehouse.engines import engine_of
 from warehouse.failures import is_conflict, translate
+from warehouse.statements import GONE, quoted
 
 T = TypeVar("T")
 
 ATTEMPTS = 12
 MOST_VALUES_IN_A_FILTER = 1000
-GONE = "_gone"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Warehouse:
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
         self.root = root.rstrip("/")
+        self._engine = engine_of(spark)
         self._ready: set[str] = set()
 
     def path(self, table: Table) -> str:
@@ -58,7 +60,7 @@ class Warehouse:
         """
         path = self.path(table)
         if table.name not in self._ready:
-            self._guarded(table, lambda: define(self.spark, table, path))
+            self._guarded(table, lambda: define(self._engine, table, path))
             self._ready.add(table.name)
         return path
 
@@ -79,12 +81,16 @@ class Warehouse:
     def version(self, table: Table) -> int:
         """The table's latest Delta version."""
         path = self.ensure(table)
-        history = self._guarded(table, lambda: self.spark.sql(f"DESCRIBE HISTORY delta.`{path}` LIMIT 1"))
-        return int(self._guarded(table, history.select("version").collect)[0][0])
+        return self._guarded(table, lambda: self._engine.version(path))
 
     def statement(self, table: Table, sql: str) -> list[Row]:
-        """Run a statement about one table, whose place in it is `{table}`, and return its rows."""
+        """Run a statement about one table, whose place in it is `{table}`, and return its rows.
+
+        Raises:
+            WarehouseError: the engine does not have it, or it failed.
+        """
         path = self.ensure(table)
+        self._engine.need(sql.partition(" ")[0], path)
         return self._guarded(table, lambda: self.spark.sql(sql.format(table=f"delta.`{path}`")).collect())
 
     def append(self, table: Table, rows: pa.Table) -> int:
@@ -151,6 +157,7 @@ class Warehouse:
         A deleted row stands with its last values. A key inserted and deleted since is left out.
         """
         path = self.ensure(table)
+        self._engine.need("changes", path)
         if self.version(table) <= since_version:
             return self.read(table).limit(0).withColumn("change", F.lit(""))
         feed = self._guarded(
@@ -171,11 +178,8 @@ class Warehouse:
         stored = self.spark.read.format("delta").load(path).where(partition_filter(table, rows)).select(*key)
         mine = F.broadcast(self.frame(rows.select(key)))
         known = F.broadcast(stored.join(mine, key, "left_semi"))
-        written = Observation()
         new = self.frame(rows).join(known, key, "left_anti").select(*rows.column_names)
-        new = new.observe(written, F.count(F.lit(1)).alias("rows"))
-        new.write.format("delta").mode("append").save(path)
-        return int(written.get["rows"])
+        return self._engine.insert(new, path)
 
     def _merge(self, table: Table, rows: pa.Table, path: str, vanish: Mapping[str, Sequence[str]] | None) -> Merged:
         source = self.frame(rows).withColumn(GONE, F.lit(False))
@@ -184,8 +188,7 @@ class Warehouse:
         view = f"merge_source_{uuid.uuid4().hex}"
         source.createOrReplaceTempView(view)
         try:
-            statement = merge_statement(table, path, view, partition_filter(table, rows, "target"))
-            (figures,) = self.spark.sql(statement).collect()
+            figures = self._engine.merge(table, path, view, partition_filter(table, rows, "target"))
         finally:
             self.spark.catalog.dropTempView(view)
         deleted = int(figures["num_deleted_rows"])
@@ -213,6 +216,7 @@ class Warehouse:
     def _committed(self, table: Table, write: Callable[[str], T]) -> T:
         """Run a write, again with backoff where another writer was faster."""
         path = self.ensure(table)
+        self._engine.claim(self.root)
         for attempt in range(ATTEMPTS):
             try:
                 return write(path)
@@ -253,31 +257,6 @@ def partition_filter(table: Table, rows: pa.Table, alias: str = "") -> str:
     prefix = f"{alias}." if alias else ""
     clauses = [_is_one_of(f"{prefix}`{name}`", rows.column(name)) for name in table.partitioned_by]
     return " AND ".join(clauses) or "true"
-
-
-def merge_statement(table: Table, path: str, view: str, prune: str) -> str:
-    """MERGE of a view that has the table's columns and a column saying which rows are gone.
-
-    It touches only what differs: a row whose values are equal keeps its file and its `run_id`.
-    """
-    on = " AND ".join(f"target.`{name}` = source.`{name}`" for name in table.key)
-    compared = [field for field in table.columns if field.name not in {*table.key, "run_id"}]
-    differs = " OR ".join(f"NOT ({_value('target', field)} <=> {_value('source', field)})" for field in compared)
-    assigned = ", ".join(f"`{field.name}` = source.`{field.name}`" for field in table.columns)
-    names = ", ".join(f"`{field.name}`" for field in table.columns)
-    values = ", ".join(f"source.`{field.name}`" for field in table.columns)
-    delete = "" if table.live else f"WHEN MATCHED AND source.{GONE} THEN DELETE "
-    return (
-        f"MERGE INTO delta.`{path}` AS target USING {view} AS source ON {on} AND {prune} {delete}"
-        f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {assigned} "
-        f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
-    )
-
-
-def _value(side: str, field: "pa.Field[Any]") -> str:
-    """A column of one side in a form that can be compared: maps cannot."""
-    name = f"{side}.`{field.name}`"
-    return f"map_entries({name})" if pa.types.is_map(field.type) else name
 
 
 def _is_one_of(name: str, values: "pa.ChunkedArray[Any]") -> str:
