@@ -33,6 +33,7 @@ check: install
 bench: install
 	$(BIN)/python -m bench.warehouse
 	$(BIN)/python -m bench.race
+	$(BIN)/python -m bench.kills
 
 docs: .venv/installed
 	$(BIN)/python -m schemas.documentation > docs/tables.md

@@ -22,6 +22,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from prefect.settings import PREFECT_API_URL
 
+from bench.report import Measured, print_measured
 from flows.temporary_api import temporary_api
 from schemas.catalog import TABLES
 from tests.small_site import write_corpus
@@ -102,6 +103,7 @@ def _rows(path: Path, key: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def main(
     points: Annotated[int, typer.Option(min=1, help="Points at which a night is killed.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object.")] = False,
 ) -> None:
     """Kill and compare; exits 1 where tables differ."""
     from flows.nightly import nightly
@@ -118,8 +120,8 @@ def main(
             left, differing = killed_at(count, Path(scratch) / str(point), expected)
             wrong += bool(differing)
             verdict = f"differs in {', '.join(differing)}" if differing else "equal"
-            print(f"killed at file {count:>4} of {total}  {verdict:<12}{left}", flush=True)
-    print(f"{points - wrong} of {points} nights ended as if they had never been killed")
+            print(f"killed at file {count:>4} of {total}  {verdict:<12}{left}", file=sys.stderr)
+    print_measured([Measured("nights killed", points, points - wrong, "as if never killed", 1)], as_json)
     raise typer.Exit(1 if wrong else 0)
 
 

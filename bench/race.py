@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from deltalake import DeltaTable
 
+from bench.report import Measured, print_measured
 from schemas.questions import QUESTIONS
 from warehouse.session import open_session
 from warehouse.tables import Warehouse
@@ -86,6 +87,7 @@ def race(processes: int, commits: int) -> dict[str, float]:
 def main(
     processes: Annotated[int, typer.Option(min=2, help="Writers at the same time.")] = 4,
     commits: Annotated[int, typer.Option(min=1, help="Commits of each.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     root: Annotated[str, typer.Option(hidden=True)] = "",
     writer: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
@@ -93,8 +95,10 @@ def main(
     if root:
         write(root, writer, processes, commits)
         return
-    for name, value in race(processes, commits).items():
-        print(f"{name:<28}{value:>10,}")
+    found = race(processes, commits)
+    keys = found["keys"]
+    shown = {name: value for name, value in found.items() if name.startswith("rows")}
+    print_measured([Measured(name, value, keys, "distinct keys", 1) for name, value in shown.items()], as_json)
 
 
 if __name__ == "__main__":
