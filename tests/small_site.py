@@ -14,6 +14,7 @@ PAGES = {
 CORPUS = """
 name = "birds"
 warehouse = "{root}"
+spark = "{spark}"
 questions = ["What do owls eat?"]
 
 [site]
@@ -42,12 +43,12 @@ name = "context"
 """
 
 
-def write_corpus(folder: Path, language_model: str = "fake", encoder: str = "fake") -> str:
+def write_corpus(folder: Path, language_model: str = "fake", encoder: str = "fake", spark: str = "") -> str:
     """Write the site and its corpus file into a folder, and return the file's path."""
     (folder / "site").mkdir()
     for name, body in PAGES.items():
         (folder / "site" / name).write_text(f"<html><head><title>{name}</title></head><body>{body}</body></html>")
-    return _corpus_file(folder, language_model, encoder)
+    return _corpus_file(folder, language_model, encoder, spark)
 
 
 def copy_night(corpus: str, folder: Path) -> str:
@@ -56,8 +57,8 @@ def copy_night(corpus: str, folder: Path) -> str:
     return _corpus_file(folder, "fake", "fake")
 
 
-def _corpus_file(folder: Path, language_model: str, encoder: str) -> str:
+def _corpus_file(folder: Path, language_model: str, encoder: str, spark: str = "") -> str:
     path = folder / "birds.toml"
-    settings = {"root": folder / "root", "site": folder / "site", "language_model": language_model, "encoder": encoder}
-    path.write_text(CORPUS.format(**settings))
+    engines = {"language_model": language_model, "encoder": encoder, "spark": spark}
+    path.write_text(CORPUS.format(root=folder / "root", site=folder / "site", **engines))
     return str(path)

@@ -42,7 +42,7 @@ def create_statement(table: Table, name: str, properties: Mapping[str, str], loc
     """
     declared = spark_schema(table)
     columns = ", ".join(
-        f"{described(table, declared[field.name], 'NOT NULL' if not field.nullable else '')}" for field in table.columns
+        described(table, declared[field.name], "" if field.nullable else "NOT NULL") for field in table.columns
     )
     partitions = f"PARTITIONED BY ({', '.join(table.partitioned_by)}) " if table.partitioned_by else ""
     stored = f"LOCATION {quoted(location)} " if location else ""

@@ -216,7 +216,7 @@ class Warehouse:
     def _committed(self, table: Table, write: Callable[[str], T]) -> T:
         """Run a write, again with backoff where another writer was faster."""
         path = self.ensure(table)
-        self._engine.claim(self.root)
+        self._guarded(table, lambda: self._engine.claim(self.root))
         for attempt in range(ATTEMPTS):
             try:
                 return write(path)
