@@ -4,7 +4,8 @@
 
 A night's progress is counted in the files under its tables: data files and log entries, as they appear. Points are
 spread evenly over that count, so that they fall in the creation of tables, in every stage, between commits and inside
-them (data files written, log entry not yet). The kill is SIGKILL for the run, its JVM and its crawler at once.
+them (data files written, log entry not yet). The kill is SIGKILL for the run and its JVM at once; the crawling child
+is in a session of its own and ends by itself when its input closes.
 """
 
 import os
@@ -45,7 +46,7 @@ def files(root: Path) -> list[Path]:
 
 
 def kill_when(command: list[str], reached: Callable[[], bool]) -> bool:
-    """Run a command until something is so, then kill it and everything it started; False where it ended before."""
+    """Run a command until something is so, then kill its process group; False where it ended before."""
     environment = {**os.environ, "PREFECT_API_URL": str(PREFECT_API_URL.value())}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, env=environment, start_new_session=True, **quiet)
@@ -82,7 +83,7 @@ def killed_at(count: int, folder: Path, expected: dict[str, list[dict[str, Any]]
 
 
 def unfinished(root: Path) -> str:
-    """Tables in whose commit the kill fell: with data files that no log entry names."""
+    """Tables with data files outside their latest version: a commit cut short, or files that a merge has replaced."""
     cut = [path.name for path in sorted(root.glob("tables/*")) if _uncommitted(path)]
     return f"inside a commit to {', '.join(cut)}" if cut else "between commits"
 
