@@ -23,6 +23,7 @@ def nightly(corpus: str, ds: date | None = None) -> dict[str, Any]:
     """
     with open_run(corpus, ds) as run:
         steps.crawl(run)
+        steps.read_files(run)
         steps.extract(run)
         steps.chunk(run)
         steps.ask(run)

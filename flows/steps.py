@@ -14,7 +14,7 @@ from schemas.catalog import TABLES
 from schemas.corpus import Corpus, RecipeSettings
 from schemas.errors import CrawlError
 from schemas.features import FEATURES
-from tasks import checks, documents, embeddings, passages, refreshing, writing
+from tasks import archives, checks, documents, embeddings, passages, refreshing, writing
 from tasks import crawl as crawling
 from tasks.recipes import load_recipe, recipe_id
 from tasks.round_trip import judge_queries
@@ -35,9 +35,19 @@ def _nobody_answered(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
     retry_condition_fn=_nobody_answered,
 )
 def crawl(run: Run) -> None:
-    """Fetch tonight's pages."""
+    """Fetch tonight's pages, where the corpus names a site."""
+    if run.corpus.crawl is None:
+        return
     with run.stage("crawl") as stage:
-        crawling.crawl(stage)
+        crawling.crawl(stage, run.corpus.crawl)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def read_files(run: Run) -> None:
+    """Take in the pages that the corpus's files hold."""
+    if run.corpus.warc:
+        with run.stage("warc") as stage:
+            archives.read_archives(stage, run.corpus.warc)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

@@ -60,6 +60,15 @@ class CrawlSettings(Settings):
     allow_private_hosts: tuple[str, ...] = Field((), description="host names that may resolve to private addresses")
 
 
+class WarcSettings(Settings):
+    """Web archives whose pages are taken in beside, or instead of, a crawl's."""
+
+    files: tuple[str, ...] = Field(min_length=1, description="WARC files, compressed or not, as paths or globs")
+    allow: tuple[Pattern, ...] = Field((), description="a URL must match one of these, if there are any")
+    deny: tuple[Pattern, ...] = Field((), description="a URL must match none of these")
+    max_body_bytes: int = Field(8_000_000, ge=1, description="longest body kept; a longer one is refused")
+
+
 class ExtractSettings(Settings):
     """How documents are made from pages."""
 
@@ -122,13 +131,20 @@ class Corpus(Settings):
     )
     questions: tuple[str, ...] = Field((), description="questions that contexts are written for")
     site: SiteSettings | None = None
-    crawl: CrawlSettings
+    crawl: CrawlSettings | None = None
+    warc: WarcSettings | None = None
     extract: ExtractSettings = ExtractSettings()
     chunk: ChunkSettings = ChunkSettings()
     language_model: LanguageModelSettings = LanguageModelSettings()
     encoder: EncoderSettings = EncoderSettings()
     recipes: tuple[RecipeSettings, ...] = ()
     index: IndexSettings = IndexSettings()
+
+    @model_validator(mode="after")
+    def _names_a_source(self) -> "Corpus":
+        if not (self.crawl or self.warc):
+            raise ValueError("names no source of pages; add [crawl] or [warc]")
+        return self
 
     @model_validator(mode="after")
     def _default_root(self) -> "Corpus":

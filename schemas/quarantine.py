@@ -24,6 +24,7 @@ class Reason(StrEnum):
     TOO_LONG = "too_long"
     ENGINE_FAILED = "engine_failed"
     INVALID_ROW = "invalid_row"
+    BROKEN_FILE = "broken_file"
 
 
 REASONS = tuple(reason.value for reason in Reason)
@@ -36,7 +37,7 @@ QUARANTINE = Table(
         column("ds", pa.date32(), "logical date of the run that rejected it"),
         column("stage", pa.string(), "stage that rejected it"),
         column("reason", pa.string(), "one of the enumerated reasons"),
-        column("source_key", pa.string(), "what was being worked on: a body_hash, text_hash or question_id"),
+        column("source_key", pa.string(), "what was being worked on: a body_hash, text_hash, question_id or file"),
         column("recipe_id", pa.string(), "recipe, extractor or encoder at work"),
         column("detail", pa.string(), "one line for a person"),
         column("raw", pa.string(), "the rejected text, cut at 10,000 characters", null=True),

@@ -4,47 +4,49 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from schemas.corpus import CrawlSettings
 from schemas.pages import PAGES
 from tasks.crawling.fetch import fetch
-from tasks.crawling.frontier import Request, check_reached, confirm, next_round
-from tasks.crawling.site import SiteAddress, serve_site
+from tasks.crawling.frontier import check_reached, confirm, next_round
+from tasks.crawling.site import serve_site
 from tasks.run import Stage
 
 SEEN = ("url", "links", "depth", "outcome")
 STORED = ("url", "body_hash", "etag", "last_modified", "links")
 
 
-def crawl(stage: Stage) -> None:
+def crawl(stage: Stage, settings: CrawlSettings) -> None:
     """Fetch what is missing of tonight's pages. A crawl that is complete starts no server and no child.
 
     Raises:
         CrawlError: no seed could be fetched, or the crawler's child died; committed pages stay.
         SetupError: the corpus's own site does not start.
     """
-    corpus = stage.run.corpus
+    site_settings = stage.run.corpus.site
     seen = _seen_tonight(stage)
     stored = _newest_bodies(stage)
-    requests = next_round(seen, corpus.crawl, stored)
+    requests = next_round(seen, settings, stored)
     stage.ledger.skipped = stage.ledger.rows_in = len(seen)
     if not requests:
         return
-    stage.run.progress.begin(stage.ledger.stage, corpus.crawl.max_pages - len(seen), "pages")
+    stage.run.progress.begin(stage.ledger.stage, settings.max_pages - len(seen), "pages")
     try:
-        with serve_site(corpus.site) if corpus.site else nullcontext() as site:
+        with serve_site(site_settings) if site_settings else nullcontext() as site:
             while requests:
-                for rows in _rounds_rows(stage, requests, site, first=not len(seen)):
+                for rows in _rounds_rows(fetch(requests, settings, site), first=not len(seen)):
                     _commit(stage, confirm(rows, stored))
                     seen = pa.concat_tables([seen, rows.select(SEEN)])
-                requests = next_round(seen, corpus.crawl, stored)
+                requests = next_round(seen, settings, stored)
     finally:
         stage.run.progress.end()
 
 
-def _rounds_rows(stage: Stage, requests: list[Request], site: SiteAddress | None, first: bool) -> Iterator[pa.Table]:
+def _rounds_rows(fetched: Iterator[pa.RecordBatch], first: bool) -> Iterator[pa.Table]:
     """Rows of one round as they come; of a first round all together, once it is known that a seed answered."""
-    batches = (pa.Table.from_batches([batch]) for batch in fetch(requests, stage.run.corpus.crawl, site))
+    batches = (pa.Table.from_batches([batch]) for batch in fetched)
     if not first:
         yield from batches
         return
@@ -62,12 +64,17 @@ def _commit(stage: Stage, rows: pa.Table) -> None:
 
 def _seen_tonight(stage: Stage) -> pa.Table:
     """Tonight's pages; failed ones are left out, so that they are tried again."""
-    tonight = stage.read(PAGES).where((F.col("ds") == F.lit(stage.run.ds)) & (F.col("outcome") != "failed"))
+    tonight = _fetched(stage).where((F.col("ds") == F.lit(stage.run.ds)) & (F.col("outcome") != "failed"))
     return stage.run.warehouse.arrow(PAGES, tonight.select(*SEEN))
 
 
 def _newest_bodies(stage: Stage) -> pa.Table:
     """Of every URL the newest answer with a body before tonight: what a 304 confirms."""
-    before = stage.read(PAGES).where((F.col("ds") < F.lit(stage.run.ds)) & F.col("body_hash").isNotNull())
+    before = _fetched(stage).where((F.col("ds") < F.lit(stage.run.ds)) & F.col("body_hash").isNotNull())
     newest = before.groupBy("url").agg(F.max_by(F.struct(*STORED[1:]), "ds").alias("page"))
     return stage.run.warehouse.arrow(PAGES, newest.select("url", "page.*"))
+
+
+def _fetched(stage: Stage) -> DataFrame:
+    """Pages that were fetched: those read from files have no links to follow and no validator to send."""
+    return stage.read(PAGES).where(F.col("source").isNull())

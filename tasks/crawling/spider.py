@@ -29,6 +29,7 @@ from scrapy.http import Headers, Response, TextResponse
 from twisted.python.failure import Failure
 
 from schemas.hashing import digest
+from tasks.crawling.encodings import MAX_RATIO, RATIO_FREE_BYTES, may_be_html
 from tasks.crawling.frontier import Request
 from tasks.crawling.links import forbids_following, page_links
 from tasks.crawling.network import COMPRESSED_BYTES, HostGivenUp
@@ -37,9 +38,6 @@ from tasks.crawling.robots import DisallowedByRobots, RobotsUnavailable
 from tasks.crawling.stream import Row, RowStream
 from tasks.crawling.urls import Scope, canonical_url
 
-HTML_TYPES = ("text/html", "application/xhtml+xml")
-MAX_RATIO = 100
-RATIO_FREE_BYTES = 1_000_000
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -173,8 +171,7 @@ class PageSpider(scrapy.Spider):
 
 def is_html(headers: Headers) -> bool:
     """Whether an answer says that it is HTML, or does not say what it is."""
-    content_type = _header(headers, "Content-Type")
-    return not content_type or content_type.partition(";")[0].strip().lower() in HTML_TYPES
+    return may_be_html(_header(headers, "Content-Type"))
 
 
 def _header(headers: Headers, name: str) -> str | None:

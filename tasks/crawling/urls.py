@@ -1,6 +1,7 @@
 """Canonical URLs: one spelling for one page, and the decision whether a crawl may ask for it."""
 
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import idna
@@ -111,6 +112,19 @@ def url_pattern(url: str) -> str:
     return f"{parts.netloc}{_DIGITS.sub('0', parts.path)}?{'&'.join(names)}"
 
 
+class Patterns:
+    """The URLs that match one of `allow`, if there are any, and none of `deny`."""
+
+    def __init__(self, allow: Iterable[str], deny: Iterable[str]) -> None:
+        self._allow = [re.compile(pattern) for pattern in allow]
+        self._deny = [re.compile(pattern) for pattern in deny]
+
+    def admit(self, url: str) -> bool:
+        """Whether a canonical URL is one of them."""
+        allowed = not self._allow or any(pattern.search(url) for pattern in self._allow)
+        return allowed and not any(pattern.search(url) for pattern in self._deny)
+
+
 class Scope:
     """Which canonical URLs a corpus admits.
 
@@ -124,17 +138,13 @@ class Scope:
     def __init__(self, settings: CrawlSettings) -> None:
         self.seeds = [_canonical_seed(seed) for seed in settings.seeds]
         self._hosts = {urlsplit(seed).netloc for seed in self.seeds} | set(settings.allow_hosts)
-        self._allow = [re.compile(pattern) for pattern in settings.allow]
-        self._deny = [re.compile(pattern) for pattern in settings.deny]
+        self._patterns = Patterns(settings.allow, settings.deny)
 
     def admits(self, url: str) -> bool:
         """Whether the crawl may ask for a canonical URL."""
         parts = urlsplit(url)
         return url in self.seeds or (
-            parts.netloc in self._hosts
-            and not _REPEATED_SEGMENTS.search(parts.path)
-            and (not self._allow or any(pattern.search(url) for pattern in self._allow))
-            and not any(pattern.search(url) for pattern in self._deny)
+            parts.netloc in self._hosts and not _REPEATED_SEGMENTS.search(parts.path) and self._patterns.admit(url)
         )
 
 

@@ -36,6 +36,7 @@ def test_defaults_and_an_own_root(tmp_path: Path) -> None:
         (f'name = "Mine!"\n{CRAWL}', "name: String should match pattern"),
         (f'name = "mine"\n{CRAWL}max_page = 3\n', "crawl.max_page: Extra inputs are not permitted"),
         ('name = "mine"\n[crawl]\nseeds = []\n', "crawl.seeds: Tuple should have at least 1 item"),
+        ('name = "mine"\n', "file: Value error, names no source of pages; add [crawl] or [warc]"),
         (f'name = "mine"\n{CRAWL}allow = ["("]\n', "crawl.allow.0: Value error, not a regular expression"),
     ],
 )

@@ -1,0 +1,93 @@
+"""The stage that takes pages in from web archives."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from schemas.corpus import WarcSettings
+from schemas.pages import PAGES
+from schemas.quarantine import QUARANTINE, Reason
+from tasks.crawling.captures import Captures, Known, known_captures
+from tasks.crawling.order import FETCHED
+from tasks.crawling.stream import BATCH_BYTES, BATCH_ROWS
+from tasks.crawling.warc import BrokenArchive, Row, read_warc, warc_files
+from tasks.job import quarantine_rows
+from tasks.outcome import Rejection
+from tasks.run import Stage
+
+PRODUCER = "warc"
+
+# A commit costs seconds and a crawl waits for its pages anyway; a file does not.
+ROWS_PER_COMMIT = 16 * BATCH_ROWS
+
+
+def read_archives(stage: Stage, settings: WarcSettings) -> None:
+    """Bring `pages` up to the newest capture of every page in the corpus's WARC files.
+
+    A capture that is stored, or older than what is stored of its URL, costs the reading of its headers.
+
+    Raises:
+        CorpusError: a file is not there or cannot be opened; pages of the files before it are committed.
+    """
+    files = warc_files(settings.files)
+    captures = Captures(_stored(stage))
+    broken: list[Rejection] = []
+    stage.run.progress.begin(stage.ledger.stage, len(files), "files")
+    try:
+        for path in files:
+            for rows in in_batches(_rows(path, settings, captures, broken)):
+                commit_pages(stage, rows)
+            stage.run.progress.advance(1)
+    finally:
+        stage.run.progress.end()
+    _quarantine(stage, broken)
+
+
+def in_batches(rows: Iterable[Row]) -> Iterator[pa.Table]:
+    """Tables of rows, bounded in rows and bytes; of a URL that stands twice in one, the later row."""
+    batch: dict[str, Row] = {}
+    size = 0
+    for row in rows:
+        batch[row["url"]] = row
+        size += len(row.get("body") or b"")
+        if len(batch) >= ROWS_PER_COMMIT or size >= BATCH_BYTES:
+            yield pa.Table.from_pylist(list(batch.values()), schema=FETCHED)
+            batch, size = {}, 0
+    if batch:
+        yield pa.Table.from_pylist(list(batch.values()), schema=FETCHED)
+
+
+def commit_pages(stage: Stage, rows: pa.Table) -> None:
+    """Commit rows of `pages` and account for them."""
+    merged = stage.merge(PAGES, rows)
+    stage.ledger.rows_in += len(rows)
+    stage.ledger.rows_out += merged.inserted + merged.updated
+
+
+def _rows(path: Path, settings: WarcSettings, captures: Captures, broken: list[Rejection]) -> Iterator[Row]:
+    """A file's rows; a file that breaks off is a rejection and ends there."""
+    try:
+        yield from read_warc(path, settings, captures)
+    except BrokenArchive as error:
+        broken.append(Rejection(str(path), Reason.BROKEN_FILE, f"{path}: {error}"))
+
+
+def _stored(stage: Stage) -> dict[str, Known]:
+    """By URL the newest that is stored; what says something about the page goes before what does not."""
+    telling = ~F.col("outcome").isin("failed", "refused")
+    captures = stage.read(PAGES).select("url", "fetched_at", "body_hash", telling.alias("telling"))
+    newest = F.max_by(F.struct("fetched_at", "body_hash", "telling"), F.struct("telling", "fetched_at"))
+    frame = captures.groupBy("url").agg(newest.alias("page")).select("url", "page.*")
+    return known_captures(stage.run.warehouse.arrow(PAGES, frame).to_pylist())
+
+
+def _quarantine(stage: Stage, broken: list[Rejection]) -> None:
+    """Put broken files where people look; one that lies there is not written again each night."""
+    lying = stage.read(QUARANTINE).where((F.col("stage") == stage.ledger.stage) & F.col("open"))
+    known = set(stage.run.warehouse.arrow(QUARANTINE, lying.select("source_key"))["source_key"].to_pylist())
+    new = [rejection for rejection in broken if rejection.source_key not in known]
+    if new:
+        stage.merge(QUARANTINE, quarantine_rows(stage.ledger.stage, PRODUCER, new))
+    stage.ledger.quarantined += len(new)
