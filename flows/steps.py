@@ -14,7 +14,7 @@ from schemas.catalog import TABLES
 from schemas.corpus import Corpus, RecipeSettings
 from schemas.errors import CrawlError
 from schemas.features import FEATURES
-from tasks import archives, checks, documents, embeddings, passages, refreshing, writing
+from tasks import checks, documents, embeddings, files, passages, refreshing, writing
 from tasks import crawl as crawling
 from tasks.recipes import load_recipe, recipe_id
 from tasks.round_trip import judge_queries
@@ -47,7 +47,10 @@ def read_files(run: Run) -> None:
     """Take in the pages that the corpus's files hold."""
     if run.corpus.warc:
         with run.stage("warc") as stage:
-            archives.read_archives(stage, run.corpus.warc)
+            files.read_archives(stage, run.corpus.warc)
+    if run.corpus.folder:
+        with run.stage("folder") as stage:
+            files.read_folder(stage, run.corpus.folder)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

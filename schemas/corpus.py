@@ -23,6 +23,15 @@ def _compiles(pattern: str) -> str:
 Pattern = Annotated[str, AfterValidator(_compiles)]
 
 
+def _stays_below(pattern: str) -> str:
+    if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
+        raise ValueError("does not stay below the folder")
+    return pattern
+
+
+BelowFolder = Annotated[str, AfterValidator(_stays_below)]
+
+
 class Settings(BaseModel):
     """Base of every section: unknown keys are refused, so that a misspelt one is not silently ignored."""
 
@@ -67,6 +76,17 @@ class WarcSettings(Settings):
     allow: tuple[Pattern, ...] = Field((), description="a URL must match one of these, if there are any")
     deny: tuple[Pattern, ...] = Field((), description="a URL must match none of these")
     max_body_bytes: int = Field(8_000_000, ge=1, description="longest body kept; a longer one is refused")
+
+
+class FolderSettings(Settings):
+    """A folder of HTML files whose pages are taken in as if a site had served them."""
+
+    path: str = Field(min_length=1, description="the folder; a file that leaves it is a page that is gone")
+    url_prefix: str = Field(
+        pattern=r"^https?://[^\s/]+/(\S*/)?$", description="URL of the folder: a file's is this and its path below it"
+    )
+    pattern: BelowFolder = Field("**/*.html", description="glob below the folder that says which files are pages")
+    max_body_bytes: int = Field(8_000_000, ge=1, description="longest file kept; a longer one is refused")
 
 
 class ExtractSettings(Settings):
@@ -133,6 +153,7 @@ class Corpus(Settings):
     site: SiteSettings | None = None
     crawl: CrawlSettings | None = None
     warc: WarcSettings | None = None
+    folder: FolderSettings | None = None
     extract: ExtractSettings = ExtractSettings()
     chunk: ChunkSettings = ChunkSettings()
     language_model: LanguageModelSettings = LanguageModelSettings()
@@ -142,8 +163,8 @@ class Corpus(Settings):
 
     @model_validator(mode="after")
     def _names_a_source(self) -> "Corpus":
-        if not (self.crawl or self.warc):
-            raise ValueError("names no source of pages; add [crawl] or [warc]")
+        if not (self.crawl or self.warc or self.folder):
+            raise ValueError("names no source of pages; add [crawl], [warc] or [folder]")
         return self
 
     @model_validator(mode="after")

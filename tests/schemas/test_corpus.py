@@ -8,6 +8,7 @@ from schemas.corpus import known_corpora, load_corpus
 from schemas.errors import CorpusError, UnknownName
 
 CRAWL = '[crawl]\nseeds = ["http://example.org/"]\n'
+FOLDER = '[folder]\npath = "pages"\nurl_prefix = "http://example.org/"\n'
 
 
 def write(folder: Path, text: str) -> str:
@@ -36,7 +37,9 @@ def test_defaults_and_an_own_root(tmp_path: Path) -> None:
         (f'name = "Mine!"\n{CRAWL}', "name: String should match pattern"),
         (f'name = "mine"\n{CRAWL}max_page = 3\n', "crawl.max_page: Extra inputs are not permitted"),
         ('name = "mine"\n[crawl]\nseeds = []\n', "crawl.seeds: Tuple should have at least 1 item"),
-        ('name = "mine"\n', "file: Value error, names no source of pages; add [crawl] or [warc]"),
+        ('name = "mine"\n', "file: Value error, names no source of pages; add [crawl], [warc] or [folder]"),
+        (f'name = "mine"\n{FOLDER}pattern = "../*"\n', "folder.pattern: Value error, does not stay below the folder"),
+        (f'name = "mine"\n{FOLDER}'.replace("org/", "org"), "folder.url_prefix: String should match pattern"),
         (f'name = "mine"\n{CRAWL}allow = ["("]\n', "crawl.allow.0: Value error, not a regular expression"),
     ],
 )

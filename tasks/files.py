@@ -1,4 +1,4 @@
-"""The stage that takes pages in from web archives."""
+"""The stages that take pages in from files: web archives and a folder."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -6,10 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from schemas.corpus import WarcSettings
+from schemas.corpus import FolderSettings, WarcSettings
 from schemas.pages import PAGES
 from schemas.quarantine import QUARANTINE, Reason
 from tasks.crawling.captures import Captures, Known, known_captures
+from tasks.crawling.folder import folder_files, read_files
 from tasks.crawling.order import FETCHED
 from tasks.crawling.stream import BATCH_BYTES, BATCH_ROWS
 from tasks.crawling.warc import BrokenArchive, Row, read_warc, warc_files
@@ -19,7 +20,7 @@ from tasks.run import Stage
 
 PRODUCER = "warc"
 
-# A commit costs seconds and a crawl waits for its pages anyway; a file does not.
+# A commit costs seconds, and files give pages faster than sites.
 ROWS_PER_COMMIT = 16 * BATCH_ROWS
 
 
@@ -43,6 +44,23 @@ def read_archives(stage: Stage, settings: WarcSettings) -> None:
     finally:
         stage.run.progress.end()
     _quarantine(stage, broken)
+
+
+def read_folder(stage: Stage, settings: FolderSettings) -> None:
+    """Bring `pages` up to the folder: what is new, what changed, and what is gone.
+
+    Raises:
+        CorpusError: the folder is not there, or holds no page.
+    """
+    files = folder_files(settings)
+    stored = _stored_of_folder(stage, settings)
+    stage.run.progress.begin(stage.ledger.stage, len(files), "files")
+    try:
+        for rows in in_batches(read_files(files, settings, stored)):
+            commit_pages(stage, rows)
+    finally:
+        stage.run.progress.end()
+    stage.ledger.skipped = max(0, len(files) - stage.ledger.rows_in)
 
 
 def in_batches(rows: Iterable[Row]) -> Iterator[pa.Table]:
@@ -81,6 +99,17 @@ def _stored(stage: Stage) -> dict[str, Known]:
     newest = F.max_by(F.struct("fetched_at", "body_hash", "telling"), F.struct("telling", "fetched_at"))
     frame = captures.groupBy("url").agg(newest.alias("page")).select("url", "page.*")
     return known_captures(stage.run.warehouse.arrow(PAGES, frame).to_pylist())
+
+
+def _stored_of_folder(stage: Stage, settings: FolderSettings) -> dict[str, str]:
+    """URL to body_hash of the folder's live pages: no other ones are without an HTTP status and have a body."""
+    pages = stage.read(PAGES).where("status = 0 AND outcome IN ('ok', 'gone')")
+    pages = pages.where(F.col("url").startswith(settings.url_prefix))
+    newest = (
+        pages.groupBy("url").agg(F.max_by(F.struct("body_hash"), "ds").alias("page")).select("url", "page.body_hash")
+    )
+    rows = stage.run.warehouse.arrow(PAGES, newest.where("body_hash IS NOT NULL")).to_pylist()
+    return {row["url"]: row["body_hash"] for row in rows}
 
 
 def _quarantine(stage: Stage, broken: list[Rejection]) -> None:
