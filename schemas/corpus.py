@@ -50,6 +50,8 @@ class CrawlSettings(Settings):
     """What is fetched, how much of it, and how politely."""
 
     seeds: tuple[str, ...] = Field(min_length=1, description="URLs to start from")
+    sitemaps: tuple[str, ...] = Field((), description="URLs of sitemaps: what they list is a seed where it is allowed")
+    sitemaps_from_robots: bool = Field(False, description="read the sitemaps that the seeds' robots.txt names, too")
     allow: tuple[Pattern, ...] = Field((), description="a URL must match one of these, if there are any")
     deny: tuple[Pattern, ...] = Field((), description="a URL must match none of these")
     allow_hosts: tuple[str, ...] = Field((), description="hosts besides the seeds' own, as host or host:port")

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from schemas.table import TIMESTAMP, Table, column, none_where
 
-OUTCOMES = ("ok", "not_modified", "redirected", "gone", "failed", "refused")
+OUTCOMES = ("ok", "not_modified", "redirected", "gone", "failed", "refused", "sitemap", "sitemap_index")
 
 PAGES = Table(
     name="pages",
@@ -15,7 +15,7 @@ PAGES = Table(
         column("url", pa.string(), "canonical URL"),
         column("ds", pa.date32(), "logical date of the run that fetched it"),
         column("fetched_at", TIMESTAMP, "when the answer came"),
-        column("outcome", pa.string(), "ok, not_modified, redirected, gone, failed or refused"),
+        column("outcome", pa.string(), "ok, not_modified, redirected, gone, failed, refused, sitemap or sitemap_index"),
         column("status", pa.int32(), "HTTP status, 0 without an answer"),
         column("content_type", pa.string(), "Content-Type header", null=True),
         column("body", pa.binary(), "bytes without content encoding; null unless outcome is ok", null=True),

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,6 +15,9 @@ from tasks.crawling.urls import Scope, url_pattern
 
 MAX_REDIRECTS = 5
 
+# robots.txt is one step from its sitemaps; an index may list indexes, whose sitemaps list pages.
+MAX_SITEMAP_STEPS = 3
+
 
 @dataclass(frozen=True)
 class Request:
@@ -25,16 +28,18 @@ class Request:
         depth: links followed from a seed; a redirect is not a link.
         etag: validator of the stored page, sent as If-None-Match.
         last_modified: validator of the stored page, sent as If-Modified-Since.
+        sitemap: it is fetched for the URLs it lists.
     """
 
     url: str
     depth: int
     etag: str | None = None
     last_modified: str | None = None
+    sitemap: bool = False
 
 
 class Place(NamedTuple):
-    """Where a URL stands: links followed from a seed, then redirects followed since the last link."""
+    """Where a URL stands: links followed from a seed, then redirects, or steps by sitemaps, since the last link."""
 
     depth: int
     hops: int
@@ -53,19 +58,35 @@ def next_round(pages: pa.Table, settings: CrawlSettings, stored: pa.Table | None
         stored: the newest stored body of each URL: url, etag, last_modified and links.
 
     Raises:
-        CorpusError: a seed is not an http(s) URL.
+        CorpusError: a seed or a sitemap is not an http(s) URL.
     """
     scope = Scope(settings)
     seen = pages.select(["url", "links", "depth", "outcome"])
     rows = (confirm(seen, stored) if stored is not None else seen).to_pylist()
     tried = [row["url"] for row in rows]
-    known = _nearest(_places(rows, scope.seeds))
-    waiting = {url: place for url, place in known.items() if scope.admits(url) and _within_limits(place, settings)}
+    sitemaps = _sitemap_steps(rows, scope)
+    known = _nearest(_places(rows, scope.seeds, sitemaps))
+    waiting = {
+        url: place
+        for url, place in known.items()
+        if (scope.admits_sitemap(url) if url in sitemaps else scope.admits(url)) and _within_limits(place, settings)
+    }
     for url in tried:
         waiting.pop(url, None)
     round_ = min(waiting.values(), default=Place(0, 0))
     candidates = sorted(url for url, place in waiting.items() if place == round_)
-    return _requests(list(_within_caps(candidates, tried, settings)), round_.depth, stored)
+    chosen = list(_within_caps(candidates, tried, settings))
+    return [replace(made, sitemap=made.url in sitemaps) for made in _requests(chosen, round_.depth, stored)]
+
+
+def _sitemap_steps(rows: list[dict[str, Any]], scope: Scope) -> dict[str, int]:
+    """The sitemaps known so far, and how many steps from a start each of them is; a redirect is a step, too."""
+    steps = dict.fromkeys(scope.robots, 0) | dict.fromkeys(scope.sitemaps, 1)
+    leading = {row["url"]: row["links"] or () for row in rows if row["outcome"] in ("sitemap_index", "redirected")}
+    for step in range(MAX_SITEMAP_STEPS):
+        reached = [url for url, steps_to in steps.items() if steps_to == step and url in leading]
+        steps = {link: step + 1 for url in reached for link in leading[url]} | steps
+    return steps
 
 
 def _within_caps(candidates: Iterable[str], tried: list[str], settings: CrawlSettings) -> Iterator[str]:
@@ -85,13 +106,18 @@ def _within_caps(candidates: Iterable[str], tried: list[str], settings: CrawlSet
             yield url
 
 
-def _places(rows: list[dict[str, Any]], seeds: list[str]) -> Iterator[tuple[str, Place]]:
+def _places(rows: list[dict[str, Any]], seeds: list[str], sitemaps: dict[str, int]) -> Iterator[tuple[str, Place]]:
     yield from ((seed, Place(0, 0)) for seed in seeds)
+    yield from ((sitemap, Place(0, steps)) for sitemap, steps in sitemaps.items())
     redirects = [row for row in rows if row["outcome"] == "redirected"]
     source_of = {target: row["url"] for row in redirects for target in row["links"] or ()}
     for row in rows:
+        if row["outcome"] == "sitemap_index":
+            continue  # its sitemaps are known already, if they are near enough
         place = Place(row["depth"] + 1, 0)
-        if row["outcome"] == "redirected":
+        if row["outcome"] == "sitemap":
+            place = Place(0, sitemaps.get(row["url"], 0) + 1)
+        elif row["outcome"] == "redirected":
             place = Place(row["depth"], _hops(row["url"], source_of) + 1)
         yield from ((link, place) for link in row["links"] or ())
 

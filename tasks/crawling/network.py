@@ -133,7 +133,8 @@ class BoundedHandler(HTTP11DownloadHandler):
                 self._failures_in_a_row[host] = 0 if answered else self._failures_in_a_row[host] + 1
                 raise
             self._failures_in_a_row[host] = 0
-        request.meta.pop("download_maxsize", None)  # a limit of its own is one on the wire, not on what it unpacks to
+        if request.meta.get("download_maxsize") == 0:  # no limit on the wire is one on what it unpacks to
+            del request.meta["download_maxsize"]
         request.meta[COMPRESSED_BYTES] = len(response.body)
         return response
 

@@ -35,6 +35,7 @@ from tasks.crawling.links import forbids_following, page_links
 from tasks.crawling.network import COMPRESSED_BYTES, HostGivenUp
 from tasks.crawling.order import Order
 from tasks.crawling.robots import DisallowedByRobots, RobotsUnavailable
+from tasks.crawling.sitemaps import MAX_BYTES, SitemapError, read_listing
 from tasks.crawling.stream import Row, RowStream
 from tasks.crawling.urls import Scope, canonical_url
 
@@ -85,7 +86,7 @@ class PageSpider(scrapy.Spider):
             callback=self._answered,
             errback=self._unanswered,
             cb_kwargs={"asked": request},
-            meta={"handle_httpstatus_all": True},
+            meta={"handle_httpstatus_all": True} | ({"download_maxsize": MAX_BYTES} if request.sitemap else {}),
             dont_filter=True,
         )
 
@@ -97,15 +98,15 @@ class PageSpider(scrapy.Spider):
             content_type=headers["Content-Type"],
             etag=headers["ETag"],
             last_modified=headers["Last-Modified"],
-            **self._outcome(response),
+            **self._outcome(response, asked),
         )
 
-    def _outcome(self, response: Response) -> Row:
+    def _outcome(self, response: Response, asked: Request) -> Row:
         """Outcome, detail, and what a page of that outcome has."""
         if response.status == 200:
-            return self._page(response)
+            return self._sitemap(response) if asked.sitemap else self._page(response)
         if response.status in REDIRECTS:
-            return self._redirected(response)
+            return self._redirected(response, asked)
         if response.status == 304:
             return {"outcome": "not_modified"}
         return {"outcome": "gone" if response.status in (404, 410) else "failed", "detail": f"HTTP {response.status}"}
@@ -130,32 +131,44 @@ class PageSpider(scrapy.Spider):
             return []
         return page_links(response.text, response.url, self._scope, obey_nofollow)
 
-    def _redirected(self, response: Response) -> Row:
+    def _sitemap(self, response: Response) -> Row:
+        try:
+            listing = read_listing(response.body, response.url)
+        except SitemapError as error:
+            return {"outcome": "refused", "detail": str(error)}
+        admits = self._scope.admits if listing.outcome == "sitemap" else self._scope.admits_sitemap
+        found = dict.fromkeys(canonical_url(url, response.url) for url in listing.urls)
+        links = [url for url in found if url is not None and admits(url)]
+        return {"outcome": listing.outcome, "links": links}
+
+    def _redirected(self, response: Response, asked: Request) -> Row:
         location = _header(response.headers, "Location") or ""
         target = canonical_url(location, response.url)
         if target is None:
             return {"outcome": "failed", "detail": f"redirects to {location[:200]!r}, which is no page address"}
-        if not self._scope.admits(target):
+        if not (self._scope.admits_sitemap(target) if asked.sitemap else self._scope.admits(target)):
             return {"outcome": "refused", "detail": f"redirects to {target}, which the corpus does not admit"}
         return {"outcome": "redirected", "links": [target], "detail": f"redirects to {target}"}
 
     def _unanswered(self, failure: Failure) -> None:
         asked: Request = failure.request.cb_kwargs["asked"]  # type: ignore[attr-defined]
-        outcome, detail = self._why(failure.value, urlsplit(asked.url).hostname or "")
+        outcome, detail = self._why(failure.value, asked)
         self._add(asked, outcome=outcome, detail=detail)
 
-    def _why(self, error: BaseException | None, host: str) -> tuple[str, str]:
+    def _why(self, error: BaseException | None, asked: Request) -> tuple[str, str]:
         """Outcome and detail of a request that no response came of."""
         settings = self._order.settings
+        host = urlsplit(asked.url).hostname or ""
+        most = MAX_BYTES if asked.sitemap else settings.max_body_bytes
         reasons: dict[type[Exception], tuple[str, str]] = {
             RobotsUnavailable: ("failed", str(error)),
             HostGivenUp: ("failed", str(error)),
             DisallowedByRobots: ("refused", str(error)),
-            IgnoreRequest: ("refused", f"unpacks to more than {settings.max_body_bytes} bytes"),
+            IgnoreRequest: ("refused", f"unpacks to more than {most} bytes"),
             CannotResolveHostError: ("failed", f"the name {host} does not resolve"),
             DownloadConnectionRefusedError: ("failed", "connection refused"),
             DownloadTimeoutError: ("failed", f"no complete answer within {settings.timeout_seconds:g} s"),
-            DownloadCancelledError: ("refused", f"longer than {settings.max_body_bytes} bytes"),
+            DownloadCancelledError: ("refused", f"longer than {most} bytes"),
             Exception: ("failed", f"{type(error).__name__}: {error}".splitlines()[0][:300]),
         }
         if isinstance(error, CannotResolveHostError) and host in self._refused_addresses:
@@ -181,7 +194,8 @@ def _header(headers: Headers, name: str) -> str | None:
 
 def _skip_what_is_not_html(headers: Headers, request: scrapy.Request) -> None:
     """Do not download the body of a file that no page is made of."""
-    if "asked" in request.cb_kwargs and not is_html(headers):
+    asked: Request | None = request.cb_kwargs.get("asked")
+    if asked is not None and not asked.sitemap and not is_html(headers):
         raise StopDownload(fail=False)
 
 

@@ -129,15 +129,20 @@ class Scope:
     """Which canonical URLs a corpus admits.
 
     A seed always is. Another URL is when its host is a seed's or listed in `allow_hosts`, it matches one
-    of `allow` (if there are any) and none of `deny`, and its path does not repeat itself as traps do.
+    of `allow` (if there are any) and none of `deny`, and its path does not repeat itself as traps do. A
+    sitemap is admitted where its host is one of these or that of a sitemap in the corpus file.
 
     Raises:
-        CorpusError: a seed is not an http(s) URL.
+        CorpusError: a seed or a sitemap is not an http(s) URL.
     """
 
     def __init__(self, settings: CrawlSettings) -> None:
-        self.seeds = [_canonical_seed(seed) for seed in settings.seeds]
+        self.seeds = [_canonical_start(seed, "seed") for seed in settings.seeds]
+        self.sitemaps = [_canonical_start(sitemap, "sitemap") for sitemap in settings.sitemaps]
+        robots = {urljoin(seed, "/robots.txt"): None for seed in self.seeds}
+        self.robots = list(robots) if settings.sitemaps_from_robots else []
         self._hosts = {urlsplit(seed).netloc for seed in self.seeds} | set(settings.allow_hosts)
+        self._sitemap_hosts = self._hosts | {urlsplit(sitemap).netloc for sitemap in self.sitemaps}
         self._patterns = Patterns(settings.allow, settings.deny)
 
     def admits(self, url: str) -> bool:
@@ -147,11 +152,15 @@ class Scope:
             parts.netloc in self._hosts and not _REPEATED_SEGMENTS.search(parts.path) and self._patterns.admit(url)
         )
 
+    def admits_sitemap(self, url: str) -> bool:
+        """Whether the crawl may ask for a canonical URL to learn other URLs from it."""
+        return urlsplit(url).netloc in self._sitemap_hosts
 
-def _canonical_seed(seed: str) -> str:
-    canonical = canonical_url(seed)
+
+def _canonical_start(url: str, kind: str) -> str:
+    canonical = canonical_url(url)
     if canonical is None:
         raise CorpusError(
-            f"{seed!r} is not an http(s) URL", where="crawl.seeds", remedy="Correct the seed in the corpus file"
+            f"{url!r} is not an http(s) URL", where=f"crawl.{kind}s", remedy=f"Correct the {kind} in the corpus file"
         )
     return canonical

@@ -1,6 +1,7 @@
 """The real child process against a real server."""
 
 import contextlib
+import gzip
 import os
 import signal
 import socket
@@ -93,6 +94,34 @@ def test_every_kind_of_answer_gives_one_row(local_site: LocalSite) -> None:
     assert sent["If-Modified-Since"] == "Sun, 22 Nov 2026 02:00:00 GMT"
     assert (sent["Host"], sent["User-Agent"]) == ("site.localhost", "Nightjar/0.1 (test)")
     assert not any("Cookie" in headers for _, headers in local_site.requests)
+
+
+def test_sitemaps_are_fetched_for_what_they_list(local_site: LocalSite) -> None:
+    entry = "<url><loc>{}</loc></url>"
+    listed = [f"{HOST}/a#x", "/b", f"{HOST}/private", "http://other.example/", "mailto:x"]
+    body = "<urlset>" + "".join(map(entry.format, listed)) + "</urlset>"
+    packed = gzip.compress(body.encode())
+    local_site.page("/map.xml.gz", packed, Content_Type="application/x-gzip")
+    local_site.page("/map.xml", packed, Content_Type="text/xml", Content_Encoding="gzip")
+    local_site.page("/index.xml", f"<sitemapindex><sitemap><loc>{HOST}/map.xml</loc></sitemap></sitemapindex>")
+    local_site.page("/page.xml", "<html></html>", Content_Type="text/xml")
+    local_site.page(
+        "/robots.txt", f"Sitemap: {HOST}/index.xml\nSitemap: http://other.example/x", Content_Type="text/plain"
+    )
+    paths = ["/map.xml.gz", "/map.xml", "/index.xml", "/page.xml", "/robots.txt", "/missing.xml"]
+    requests = [Request(HOST + path, 0, sitemap=True) for path in paths]
+
+    found = rows(requests, local_site, deny=["private"], max_body_bytes=len(body) - 1)
+
+    assert {path: (row["outcome"], row["links"] or row["detail"]) for path, row in found.items()} == {
+        "/map.xml.gz": ("sitemap", [f"{HOST}/a", f"{HOST}/b"]),
+        "/map.xml": ("sitemap", [f"{HOST}/a", f"{HOST}/b"]),
+        "/index.xml": ("sitemap_index", [f"{HOST}/map.xml"]),
+        "/page.xml": ("refused", "no sitemap: its root is html"),
+        "/robots.txt": ("sitemap_index", [f"{HOST}/index.xml"]),
+        "/missing.xml": ("gone", "HTTP 404"),
+    }
+    assert all(row["body"] is None for row in found.values())
 
 
 def test_hosts_that_cannot_be_reached_say_why() -> None:

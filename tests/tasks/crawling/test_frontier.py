@@ -68,6 +68,30 @@ def test_a_host_and_a_pattern_have_caps_of_their_own() -> None:
     assert chosen == [SITE + "day/0", SITE + "day/1", SITE + "zoo"]
 
 
+def test_what_a_sitemap_lists_comes_after_the_seeds_at_their_depth() -> None:
+    wanted = settings(sitemaps=[SITE + "index.xml"], sitemaps_from_robots=True, max_depth=0, deny=["xml$"])
+    robots, index, child = SITE + "robots.txt", SITE + "index.xml", SITE + "child.xml"
+    first = [Request(SITE, 0), Request(robots, 0, sitemap=True)]
+    assert next_round(seen(), wanted) == first
+    rows = [(SITE, [], 0, "ok"), (robots, [SITE + "other.xml"], 0, "sitemap_index")]
+    assert next_round(seen(*rows), wanted) == [
+        Request(index, 0, sitemap=True),
+        Request(SITE + "other.xml", 0, sitemap=True),
+    ]
+    rows += [(SITE + "other.xml", [SITE + "a"], 0, "sitemap"), (index, [child], 0, "sitemap_index")]
+    assert next_round(seen(*rows), wanted) == [Request(SITE + "a", 0), Request(child, 0, sitemap=True)]
+    rows += [(child, [SITE + "b", "http://elsewhere.example/"], 0, "sitemap"), (SITE + "a", [], 0, "ok")]
+    assert next_round(seen(*rows), wanted) == [Request(SITE + "b", 0)]
+
+
+def test_indexes_of_sitemaps_end_at_a_limit() -> None:
+    chain = [(f"{SITE}{step}.xml", [f"{SITE}{step + 1}.xml"], 0, "sitemap_index") for step in range(4)]
+    pages = [(SITE, [], 0, "ok"), *chain]
+    wanted = settings(sitemaps=[SITE + "0.xml"])  # type: ignore[arg-type]
+    assert [made.url for made in next_round(seen(*pages[:3]), wanted)] == [SITE + "2.xml"]
+    assert next_round(seen(*pages[:4]), wanted) == []
+
+
 def stored() -> pa.Table:
     row = {"url": SITE, "body_hash": "1234", "etag": '"v1"', "last_modified": None, "links": [SITE + "a"]}
     return pa.Table.from_pylist([row], schema=STORED)
