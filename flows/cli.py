@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -175,6 +176,20 @@ def maintain(
     for name, facts in done.items():
         files = f"{facts['files_replaced']:,.0f} files written as {facts['files_written']:,.0f}"
         print(f"{name:<18} {files}, {facts['hours_kept'] / 24:.0f} days of history kept")
+
+
+@app.command()
+def export(
+    corpus: CorpusName,
+    file: Annotated[Path, typer.Argument(help="File to write, such as pages.warc.gz; replaced if it is there.")],
+    ds: Annotated[str, typer.Option(help="Only pages of this logical date, YYYY-MM-DD.")] = "",
+) -> None:
+    """Write the stored pages into a WARC file, which [warc] of a corpus file reads back."""
+    day = _date(ds)
+    from flows.export import export_pages
+    from flows.opening import open_warehouse
+
+    print(f"{export_pages(open_warehouse(load_corpus(corpus)), file, day):,} pages are in {file}")
 
 
 @app.command()

@@ -73,14 +73,14 @@ def test_a_table_is_restored_when_that_is_confirmed(corpus: str) -> None:
     assert as_json("status", corpus)["tables"]["questions"]["rows"] == 0
 
 
-def test_every_command_of_the_readme_runs(corpus: str) -> None:
+def test_every_command_of_the_readme_runs(corpus: str, tmp_path: Path) -> None:
     shown = re.findall(r"^nightjar ([^#\n]+)", README.read_text(encoding="utf-8"), re.MULTILINE)
     commands = [shlex.split(line) for line in shown]
     assert {command[0] for command in commands} == {
         command.callback.__name__ for command in cli.app.registered_commands
     } - {"demo"}
     chunk_id = as_json("search", corpus, "moths", "--mode", "lexical")["hits"][0]["chunk_id"]
-    meant = {"pydoc": corpus, "CHUNK_ID": chunk_id}
+    meant = {"pydoc": corpus, "CHUNK_ID": chunk_id, "pages.warc.gz": str(tmp_path / "pages.warc.gz")}
     for command in commands:
         if command[0] == "maintain":
             continue  # test_maintenance_compacts_and_leaves_every_row has run it

@@ -16,6 +16,7 @@ from schemas.hashing import digest
 from tasks.crawling.captures import Captures
 from tasks.crawling.order import FETCHED
 from tasks.crawling.warc import UNDATED, BrokenArchive, read_warc, warc_files
+from tasks.crawling.warc_writing import write_warc
 from tests.tasks.crawling.archives import DATE, Answer, warc
 
 SITE = "http://site.example"
@@ -105,6 +106,23 @@ def test_a_file_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> None:
         ):
             captures.append(row["url"])
     assert captures == [SITE + "/a", SITE + "/b"]
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    headers = HTML | {"ETag": '"v1"', "Last-Modified": "Mon, 06 May 2024 07:00:00 GMT"}
+    dated = {"WARC-Date": "2024-05-06T07:08:09.123456Z"}
+    answers = [
+        Answer(SITE + "/a?x=%C3%A4", b"", headers, archived=dated),
+        Answer(SITE + "/untyped", bytes(range(256)) * 500, {}),
+        Answer(SITE + "/undated", headers={"Content-Type": "text/html; charset=\u00e4"}, archived={"WARC-Date": "x"}),
+    ]
+    first = read(written(tmp_path, warc(answers)))
+    assert len(first) == 3
+    for name in ("b.warc.gz", "b.warc"):
+        with (tmp_path / name).open("wb") as file:
+            assert write_warc(file, first.values(), compressed=name.endswith("gz")) == 3
+        again = read(tmp_path / name)
+        assert again == {url: row | {"source": str(tmp_path / name)} for url, row in first.items()}
 
 
 @settings(max_examples=60, deadline=None)
