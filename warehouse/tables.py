@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -135,7 +135,7 @@ class Warehouse:
         """Rows of a frame in batches of the given schema, in order, never all in memory at once."""
         batch: list[dict[str, object]] = []
         for row in frame.select(*schema.names).toLocalIterator():
-            batch.append(row.asDict(recursive=True))
+            batch.append({name: _in_utc(value) for name, value in row.asDict(recursive=True).items()})
             if len(batch) == batch_rows:
                 yield pa.Table.from_pylist(batch, schema=schema)
                 batch = []
@@ -236,6 +236,11 @@ class Warehouse:
             return work()
         except Exception as error:  # Spark raises a class per cause and per engine
             raise translate(error, self.path(table)) from error
+
+
+def _in_utc(value: object) -> object:
+    """A time as Spark hands it to Python, which is one of this machine's zone and does not say so."""
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def table_path(root: str, table: Table) -> str:

@@ -1,6 +1,7 @@
 """Writes are idempotent, reads are pinnable, changes are net."""
 
-from datetime import date
+import time
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from schemas.chunks import CHUNKS
 from schemas.embeddings import EMBEDDINGS
 from schemas.errors import SchemaError
 from schemas.runs import RUNS
-from schemas.table import Table
+from schemas.table import TIMESTAMP, Table
 from warehouse.tables import Merged, Warehouse, first_of_each_key
 
 
@@ -112,6 +113,19 @@ def test_pending_and_stream(warehouse: Warehouse) -> None:
     schema = pa.schema([("text_hash", pa.string())])
     batches = [batch["text_hash"].to_pylist() for batch in warehouse.stream(left, schema, 2)]
     assert batches == [["b", "d"], ["e"]]
+
+
+def test_times_are_streamed_in_utc_whatever_the_zone(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = datetime(2026, 1, 1, 2, tzinfo=UTC)
+    rows = pa.table({"made": pa.array([made], TIMESTAMP)})
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        (batch,) = warehouse.stream(warehouse.frame(rows), rows.schema, 2)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert batch["made"].to_pylist() == [made]
 
 
 def test_rows_that_break_the_schema_are_refused_by_name(warehouse: Warehouse) -> None:
