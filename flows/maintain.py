@@ -34,7 +34,8 @@ def maintain(corpus: str, retain_days: int = 7) -> dict[str, Any]:
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="maintain-{table.name}")
 def look_after(warehouse: Warehouse, table: Table, oldest: int | None, retain_days: int) -> dict[str, float]:
-    """Compact one table, then vacuum it."""
+    """Bring one table's properties up to date, compact it, then vacuum it."""
+    maintenance.set_properties(warehouse, table)
     compacted = maintenance.compact(warehouse, table)
     hours = maintenance.vacuum(warehouse, table, oldest, timedelta(days=retain_days))
     return {"files_written": compacted.written, "files_replaced": compacted.replaced, "hours_kept": hours}

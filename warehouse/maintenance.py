@@ -10,6 +10,7 @@ from typing import Any
 from schemas.errors import WarehouseError
 from schemas.table import Table
 from warehouse.bundle import manifests
+from warehouse.statements import CHANGE_FEED, PROPERTIES, property_list
 from warehouse.tables import Warehouse
 
 LEAST_RETENTION = timedelta(days=7)  # Delta's own: readers of an earlier version may still be at work
@@ -29,6 +30,19 @@ def compact(warehouse: Warehouse, table: Table) -> Compacted:
     """Write a table's small files together. Its rows stay as they are, and its earlier versions readable."""
     (row,) = warehouse.statement(table, "OPTIMIZE {table}")
     return Compacted(int(row["metrics"]["numFilesAdded"]), int(row["metrics"]["numFilesRemoved"]))
+
+
+def set_properties(warehouse: Warehouse, table: Table) -> list[str]:
+    """Give a stored table the properties that a new one gets; an earlier version may have made it with others.
+
+    Returns:
+        Names of those it lacked, or had with another value.
+    """
+    stored = {row["key"]: row["value"] for row in warehouse.statement(table, "SHOW TBLPROPERTIES {table}")}
+    changed = {name: value for name, value in {**PROPERTIES, **CHANGE_FEED}.items() if stored.get(name) != value}
+    if changed:
+        warehouse.statement(table, f"ALTER TABLE {{table}} SET TBLPROPERTIES ({property_list(changed)})")
+    return list(changed)
 
 
 def vacuum(warehouse: Warehouse, table: Table, oldest: int | None, retention: timedelta = LEAST_RETENTION) -> float:

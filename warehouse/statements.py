@@ -46,11 +46,15 @@ def create_statement(table: Table, name: str, properties: Mapping[str, str], loc
     )
     partitions = f"PARTITIONED BY ({', '.join(table.partitioned_by)}) " if table.partitioned_by else ""
     stored = f"LOCATION {quoted(location)} " if location else ""
-    pairs = ", ".join(f"{quoted(key)} = {quoted(value)}" for key, value in properties.items())
     return (
         f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING DELTA "
-        f"{partitions}{stored}COMMENT {quoted(table.comment)} TBLPROPERTIES ({pairs})"
+        f"{partitions}{stored}COMMENT {quoted(table.comment)} TBLPROPERTIES ({property_list(properties)})"
     )
+
+
+def property_list(properties: Mapping[str, str]) -> str:
+    """Table properties between the parentheses of TBLPROPERTIES."""
+    return ", ".join(f"{quoted(key)} = {quoted(value)}" for key, value in properties.items())
 
 
 def add_columns_statement(table: Table, path: str, added: Iterable[StructField]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from schemas.errors import WarehouseError
 from schemas.questions import QUESTIONS
 from tests.bundles import built
-from warehouse.maintenance import compact, earliest, history, needed_versions, restore, vacuum
+from warehouse.maintenance import compact, earliest, history, needed_versions, restore, set_properties, vacuum
 from warehouse.tables import Warehouse
 
 
@@ -27,6 +27,14 @@ def test_compaction_writes_small_files_together(grown: Warehouse) -> None:
     assert (compacted.written, compacted.replaced) == (1, 3)
     assert grown.read(QUESTIONS).count() == 3
     assert compact(grown, QUESTIONS).written == 0
+
+
+def test_a_table_gets_the_properties_that_a_new_one_has(grown: Warehouse) -> None:
+    assert set_properties(grown, QUESTIONS) == []
+    grown.statement(QUESTIONS, "ALTER TABLE {table} UNSET TBLPROPERTIES ('delta.isolationLevel')")
+    grown.statement(QUESTIONS, "ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'false')")
+    assert set_properties(grown, QUESTIONS) == ["delta.isolationLevel", "delta.enableChangeDataFeed"]
+    assert set_properties(grown, QUESTIONS) == []
 
 
 def test_vacuum_keeps_seven_days_and_every_needed_version(grown: Warehouse) -> None:
