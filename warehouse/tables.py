@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -39,12 +40,13 @@ class Warehouse:
 
     Args:
         spark: session that reads and writes them, in this process, on a cluster or over Spark Connect.
-        root: local folder, or any URI that Spark can write.
+        root: local folder, absolute or below the current one, or any URI that Spark can write.
     """
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
-        self.root = root.rstrip("/")
+        # Sail knows no current folder.
+        self.root = root.rstrip("/") if "://" in root else str(Path(root).absolute())
         self._engine = engine_of(spark)
         self._ready: set[str] = set()
 
