@@ -49,12 +49,14 @@ class SiteSettings(Settings):
 class CrawlSettings(Settings):
     """What is fetched, how much of it, and how politely."""
 
-    seeds: tuple[str, ...] = Field(min_length=1, description="URLs to start from")
+    seeds: tuple[str, ...] = Field((), description="URLs to start from; needed unless there are sitemaps")
     sitemaps: tuple[str, ...] = Field((), description="URLs of sitemaps: what they list is a seed where it is allowed")
     sitemaps_from_robots: bool = Field(False, description="read the sitemaps that the seeds' robots.txt names, too")
     allow: tuple[Pattern, ...] = Field((), description="a URL must match one of these, if there are any")
     deny: tuple[Pattern, ...] = Field((), description="a URL must match none of these")
-    allow_hosts: tuple[str, ...] = Field((), description="hosts besides the seeds' own, as host or host:port")
+    allow_hosts: tuple[str, ...] = Field(
+        (), description="hosts besides the seeds' (without seeds: the sitemaps') own, as host or host:port"
+    )
     max_pages: int = Field(1000, ge=1, description="pages fetched per logical date")
     max_depth: int = Field(5, ge=0, description="links followed from a seed")
     max_pages_per_host: int | None = Field(None, ge=1, description="pages fetched from one host; no cap when left out")
@@ -69,6 +71,12 @@ class CrawlSettings(Settings):
     timeout_seconds: float = Field(20, gt=0, description="longest wait for one answer")
     max_body_bytes: int = Field(8_000_000, ge=1, description="longest body kept; a longer one is refused")
     allow_private_hosts: tuple[str, ...] = Field((), description="host names that may resolve to private addresses")
+
+    @model_validator(mode="after")
+    def _starts_somewhere(self) -> "CrawlSettings":
+        if not (self.seeds or self.sitemaps):
+            raise ValueError("names nowhere to start; add seeds or sitemaps")
+        return self
 
 
 class WarcSettings(Settings):

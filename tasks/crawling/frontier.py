@@ -157,17 +157,17 @@ def check_reached(pages: pa.Table) -> None:
         pages: rows of the first round: url, outcome and detail.
 
     Raises:
-        CrawlError: no seed gave a page; names the first one with its reason.
+        CrawlError: no seed gave a page, and no sitemap a listing; names the first one with its reason.
     """
     rows = pages.select(["url", "outcome", "detail"]).to_pylist()
-    if any(row["outcome"] in ("ok", "not_modified", "redirected") for row in rows):
+    if any(row["outcome"] not in ("gone", "failed", "refused") for row in rows):
         return
     first = min(rows, key=lambda row: row["url"], default={"url": "", "detail": "nothing was fetched"})
     raise CrawlError(
         f"could not be fetched: {first['detail']}",
         where=first["url"],
         left_behind="No page was stored",
-        remedy="See that the site is up and reachable from this machine, and that the seeds are right",
+        remedy="See that the site is up and reachable from this machine, and that the seeds or sitemaps are right",
     )
 
 

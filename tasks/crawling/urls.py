@@ -128,9 +128,10 @@ class Patterns:
 class Scope:
     """Which canonical URLs a corpus admits.
 
-    A seed always is. Another URL is when its host is a seed's or listed in `allow_hosts`, it matches one
-    of `allow` (if there are any) and none of `deny`, and its path does not repeat itself as traps do. A
-    sitemap is admitted where its host is one of these or that of a sitemap in the corpus file.
+    A seed always is. Another URL is when its host is a seed's (without seeds: a sitemap's) or listed in
+    `allow_hosts`, it matches one of `allow` (if there are any) and none of `deny`, and its path does not
+    repeat itself as traps do. A sitemap is admitted where its host is one of these or that of a sitemap in
+    the corpus file.
 
     Raises:
         CorpusError: a seed or a sitemap is not an http(s) URL.
@@ -141,7 +142,7 @@ class Scope:
         self.sitemaps = [_canonical_start(sitemap, "sitemap") for sitemap in settings.sitemaps]
         robots = {urljoin(seed, "/robots.txt"): None for seed in self.seeds}
         self.robots = list(robots) if settings.sitemaps_from_robots else []
-        self._hosts = {urlsplit(seed).netloc for seed in self.seeds} | set(settings.allow_hosts)
+        self._hosts = {urlsplit(start).netloc for start in self.seeds or self.sitemaps} | set(settings.allow_hosts)
         self._sitemap_hosts = self._hosts | {urlsplit(sitemap).netloc for sitemap in self.sitemaps}
         self._patterns = Patterns(settings.allow, settings.deny)
 

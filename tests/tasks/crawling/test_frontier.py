@@ -84,6 +84,13 @@ def test_what_a_sitemap_lists_comes_after_the_seeds_at_their_depth() -> None:
     assert next_round(seen(*rows), wanted) == [Request(SITE + "b", 0)]
 
 
+def test_a_sitemap_alone_is_enough_to_start() -> None:
+    wanted = settings(seeds=(), sitemaps=(SITE + "map.xml",))
+    assert next_round(seen(), wanted) == [Request(SITE + "map.xml", 0, sitemap=True)]
+    listed = seen((SITE + "map.xml", [SITE + "a", "http://elsewhere.example/"], 0, "sitemap"))
+    assert next_round(listed, wanted) == [Request(SITE + "a", 0)]
+
+
 def test_indexes_of_sitemaps_end_at_a_limit() -> None:
     chain = [(f"{SITE}{step}.xml", [f"{SITE}{step + 1}.xml"], 0, "sitemap_index") for step in range(4)]
     pages = [(SITE, [], 0, "ok"), *chain]
@@ -142,8 +149,9 @@ def reached(*outcomes: str) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in ("url", "outcome", "detail")]))
 
 
-def test_one_seed_that_answers_is_enough() -> None:
-    check_reached(reached("failed", "ok"))
+@pytest.mark.parametrize("outcome", ["ok", "not_modified", "redirected", "sitemap", "sitemap_index"])
+def test_one_start_that_answers_is_enough(outcome: str) -> None:
+    check_reached(reached("failed", outcome))
 
 
 def test_no_seed_that_answers_is_an_error_that_names_it() -> None:
