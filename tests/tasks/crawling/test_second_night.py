@@ -1,17 +1,28 @@
 """A site that did not change costs answers without bodies, and the crawl still finds its way through it."""
 
+from collections import Counter
+from datetime import date
 from http.server import BaseHTTPRequestHandler
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from schemas.corpus import CrawlSettings
+from schemas.corpus import ChunkSettings, CrawlSettings, ExtractSettings
+from schemas.hashing import digest
+from tasks.chunk import chunk_documents
 from tasks.crawling.fetch import fetch
 from tasks.crawling.frontier import confirm, next_round
 from tasks.crawling.order import FETCHED
+from tasks.extract import extract_pages
 from tests.tasks.crawling.local_site import Answer, LocalSite
 
 HOST = "http://site.localhost"
-SETTINGS = CrawlSettings.model_validate({"seeds": (HOST + "/",), "delay_seconds": 0})
+PAGES = 500
+LINKS = 25
+SETTINGS = CrawlSettings.model_validate(
+    {"seeds": (HOST + "/0",), "delay_seconds": 0}
+    | {"max_pages_per_pattern": PAGES, "concurrent_requests": 8, "max_pages": PAGES}
+)
 
 
 def night(site: LocalSite, stored: pa.Table) -> pa.Table:
@@ -24,32 +35,68 @@ def night(site: LocalSite, stored: pa.Table) -> pa.Table:
 
 
 def page_with_etag(body: bytes, sent: list[int]) -> Answer:
+    """A page that says what it would say again; every answer's size goes into `sent`, headers and all."""
+    etag = f'"{digest(body)}"'
+
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        same = handler.headers["If-None-Match"] == '"v1"'
+        same = handler.headers["If-None-Match"] == etag
         content = b"" if same else body
         handler.send_response(304 if same else 200)
-        handler.send_header("ETag", '"v1"')
+        handler.send_header("ETag", etag)
         handler.send_header("Content-Type", "text/html")
         handler.send_header("Content-Length", str(len(content)))
+        sent.append(sum(map(len, handler._headers_buffer)) + len(content))  # type: ignore[attr-defined]
         handler.end_headers()
         handler.wfile.write(content)
-        sent.append(len(content))
 
     return answer
 
 
-def test_an_unchanged_site_is_confirmed_without_bodies(local_site: LocalSite) -> None:
-    sent: list[int] = []
-    for path, links in {"/": ("/a", "/b"), "/a": ("/c",), "/b": (), "/c": ()}.items():
-        body = "".join(f'<a href="{link}">link</a>' for link in links) + "text " * 500
-        local_site.answers[path] = page_with_etag(body.encode(), sent)
+def article(number: int, paragraphs: list[str]) -> bytes:
+    """A page of one section that links to the next ones: all of them are two links from page 0."""
+    children = range(LINKS * number + 1, min(LINKS * (number + 1) + 1, PAGES))
+    links = "".join(f'<a href="/{child}">Page {child}</a> ' for child in children)
+    text = "".join(f"<p>{paragraph}</p>" for paragraph in paragraphs)
+    return f"<html><body><nav>{links}</nav><main><h1>Page {number}</h1>{text}</main></body></html>".encode()
 
-    first = night(local_site, FETCHED.empty_table())
-    assert first["outcome"].to_pylist() == ["ok"] * 4
+
+def written(number: int) -> list[str]:
+    """Paragraphs that stand on one page only."""
+    said = (f"Paragraph {part} of page {number} says what no other paragraph says." for part in range(8))
+    return [f"{sentence} {'It goes on for a while, as paragraphs do. ' * 4}" for sentence in said]
+
+
+def text_hashes(pages: pa.Table) -> Counter[str]:
+    """Of all passages, with a word as a token."""
+    dated = pages.append_column("ds", pa.array([date(2026, 1, 1)] * len(pages)))
+    documents = extract_pages(dated.filter(pc.equal(pages["outcome"], "ok")), ExtractSettings())
+    assert not documents.rejections
+    passages = chunk_documents(
+        documents.rows, ChunkSettings(max_tokens=120), lambda texts: [len(text.split()) for text in texts], "words"
+    )
+    return Counter(passages.rows["text_hash"].to_pylist())
+
+
+def test_a_second_night_costs_answers_without_bodies_and_a_third_what_changed(local_site: LocalSite) -> None:
+    sent: list[int] = []
+    for number in range(PAGES):
+        local_site.answers[f"/{number}"] = page_with_etag(article(number, written(number)), sent)
+
+    first, first_bytes = night(local_site, FETCHED.empty_table()), sum(sent)
+    assert first["outcome"].to_pylist() == ["ok"] * PAGES
     sent.clear()
     second = night(local_site, first)
-
-    assert second["outcome"].to_pylist() == ["not_modified"] * 4
-    assert sent == [0] * 4
+    assert second["outcome"].to_pylist() == ["not_modified"] * PAGES
+    assert sum(sent) < first_bytes / 10
     for column in ("url", "depth", "body_hash", "etag", "links"):
         assert second[column] == first[column]
+
+    changed = written(250)
+    changed[3] = changed[3].replace("no other paragraph says", "was not said before")
+    local_site.answers["/250"] = page_with_etag(article(250, changed), sent)
+    third = night(local_site, second)
+    assert Counter(third["outcome"].to_pylist()) == {"ok": 1, "not_modified": PAGES - 1}
+
+    page = first.filter(pc.equal(first["url"], f"{HOST}/250"))
+    before, after = text_hashes(page), text_hashes(third)
+    assert (before - after).total() == (after - before).total() == 1 < before.total()
