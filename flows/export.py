@@ -14,7 +14,10 @@ from tasks.crawling.warc_writing import write_warc
 from warehouse.tables import Warehouse
 
 EXPORTED = pa.schema(
-    [PAGES.schema.field(name) for name in ("url", "fetched_at", "content_type", "body", "etag", "last_modified")]
+    [
+        PAGES.schema.field(name)
+        for name in ("url", "fetched_at", "content_type", "body", "etag", "last_modified", "robots_tag")
+    ]
 )
 ROWS_AT_ONCE = 16
 

@@ -22,6 +22,7 @@ PAGES = Table(
         column("body_hash", pa.string(), "hash of the body; a 304 repeats the hash it confirms", null=True),
         column("etag", pa.string(), "ETag header, sent back the next night", null=True),
         column("last_modified", pa.string(), "Last-Modified header, sent back the next night", null=True),
+        column("robots_tag", pa.string(), "X-Robots-Tag headers, one a line; a 304 repeats them", null=True),
         column("links", pa.list_(pa.string()), "links to follow: canonical URLs the corpus allows", null=True),
         column("depth", pa.int32(), "links followed from a seed"),
         column("detail", pa.string(), "why it failed or was refused", null=True),

@@ -15,7 +15,7 @@ from tasks.crawling.site import serve_site
 from tasks.run import Stage
 
 SEEN = ("url", "links", "depth", "outcome")
-STORED = ("url", "body_hash", "etag", "last_modified", "links")
+STORED = ("url", "body_hash", "etag", "last_modified", "robots_tag", "links")
 
 
 def crawl(stage: Stage, settings: CrawlSettings) -> None:

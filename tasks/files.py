@@ -95,8 +95,8 @@ def _rows(path: Path, settings: WarcSettings, captures: Captures, broken: list[R
 def _stored(stage: Stage) -> dict[str, Known]:
     """By URL the newest that is stored; what says something about the page goes before what does not."""
     telling = ~F.col("outcome").isin("failed", "refused")
-    captures = stage.read(PAGES).select("url", "fetched_at", "body_hash", telling.alias("telling"))
-    newest = F.max_by(F.struct("fetched_at", "body_hash", "telling"), F.struct("telling", "fetched_at"))
+    captures = stage.read(PAGES).select("url", "fetched_at", "body_hash", telling.alias("telling"), "robots_tag")
+    newest = F.max_by(F.struct("fetched_at", "body_hash", "telling", "robots_tag"), F.struct("telling", "fetched_at"))
     frame = captures.groupBy("url").agg(newest.alias("page")).select("url", "page.*")
     return known_captures(stage.run.warehouse.arrow(PAGES, frame).to_pylist())
 

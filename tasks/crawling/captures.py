@@ -14,11 +14,13 @@ class Known:
         fetched_at: when it was fetched.
         body_hash: of its body, if it has one.
         telling: whether it says something about the page: a failure or a refusal does not.
+        robots_tag: its X-Robots-Tag headers: they can change where the body does not.
     """
 
     fetched_at: datetime
     body_hash: str | None
     telling: bool
+    robots_tag: str | None = None
 
 
 class Captures:
@@ -44,10 +46,12 @@ class Captures:
         telling = row["outcome"] == "ok"
         if known is not None and not telling:
             return False  # what failed or was refused says nothing about a page of which something is known
-        self._known[row["url"]] = Known(row["fetched_at"], row["body_hash"], telling)
-        return known is None or not known.telling or known.body_hash != row["body_hash"]
+        self._known[row["url"]] = Known(row["fetched_at"], row["body_hash"], telling, row.get("robots_tag"))
+        same = known is not None and (known.body_hash, known.robots_tag) == (row["body_hash"], row.get("robots_tag"))
+        return known is None or not known.telling or not same
 
 
 def known_captures(rows: Iterable[Mapping[str, Any]]) -> dict[str, Known]:
-    """By URL, from rows with url, fetched_at, body_hash and telling."""
-    return {row["url"]: Known(row["fetched_at"], row["body_hash"], row["telling"]) for row in rows}
+    """By URL, from rows with url, fetched_at, body_hash, telling and robots_tag."""
+    names = ("fetched_at", "body_hash", "telling", "robots_tag")
+    return {row["url"]: Known(*(row[name] for name in names)) for row in rows}

@@ -176,7 +176,7 @@ def confirm(fetched: pa.Table, stored: pa.Table) -> pa.Table:
 
     Args:
         fetched: rows of `pages`, or some of their columns, url and outcome among them.
-        stored: the newest stored body of each URL: url and any of body_hash, etag, last_modified and links.
+        stored: the newest stored body of each URL: url and any of the columns that are repeated.
     """
     known = {row["url"]: row for row in stored.to_pylist()}
     confirmed = [_confirmed(row, known.get(row["url"], {})) for row in fetched.to_pylist()]
@@ -186,5 +186,6 @@ def confirm(fetched: pa.Table, stored: pa.Table) -> pa.Table:
 def _confirmed(row: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
     if row["outcome"] != "not_modified":
         return row
-    missing = [name for name in ("body_hash", "etag", "last_modified", "links") if name in row and row[name] is None]
+    repeated = ("body_hash", "etag", "last_modified", "robots_tag", "links")
+    missing = [name for name in repeated if name in row and row[name] is None]
     return row | {name: stored.get(name) for name in missing}

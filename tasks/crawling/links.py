@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 from lxml import etree, html
 
+from tasks.crawling.directives import content_directives
 from tasks.crawling.urls import Scope, canonical_url
 
 MAX_LINKS = 2_000
 
 
-def page_links(page: str, url: str, scope: Scope, obey_nofollow: bool = True) -> list[str]:
+def page_links(page: str, url: str, scope: Scope, obey_nofollow: bool = True, agent: str = "") -> list[str]:
     """Canonical URLs that a page links to and the corpus admits: each once, in the order of the page.
 
     Args:
@@ -21,9 +22,10 @@ def page_links(page: str, url: str, scope: Scope, obey_nofollow: bool = True) ->
         url: its canonical URL.
         scope: what the corpus admits.
         obey_nofollow: leave out links with rel=nofollow, and all of a page whose robots meta says so.
+        agent: our name; a meta element may have it in the place of robots.
     """
     tree = _parsed(page)
-    if tree is None or (obey_nofollow and _page_forbids_following(tree)):
+    if tree is None or (obey_nofollow and _page_forbids_following(tree, agent)):
         return []
     links: dict[str, None] = {}
     for link in _canonical_links(tree, url, obey_nofollow):
@@ -32,11 +34,6 @@ def page_links(page: str, url: str, scope: Scope, obey_nofollow: bool = True) ->
         if link not in links and scope.admits(link):
             links[link] = None
     return list(links)
-
-
-def forbids_following(directives: str) -> bool:
-    """Whether robots directives (a meta element's content or an X-Robots-Tag header) say nofollow or none."""
-    return bool({"nofollow", "none"} & {directive.strip() for directive in directives.lower().split(",")})
 
 
 def _parsed(page: str) -> html.HtmlElement | None:
@@ -59,6 +56,6 @@ def _canonical_links(tree: html.HtmlElement, url: str, obey_nofollow: bool) -> I
             yield link
 
 
-def _page_forbids_following(tree: html.HtmlElement) -> bool:
-    metas = (meta for meta in tree.iter("meta") if meta.get("name", "").lower() == "robots")
-    return forbids_following(",".join(meta.get("content", "") for meta in metas))
+def _page_forbids_following(tree: html.HtmlElement, agent: str) -> bool:
+    metas = (meta for meta in tree.iter("meta") if meta.get("name", "").lower() in ("robots", agent or "robots"))
+    return any("nofollow" in content_directives(meta.get("content", "")) for meta in metas)

@@ -10,6 +10,7 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import IgnoreRequest, StopDownload
 from scrapy.http import Response
 
+from tasks.crawling.directives import agent_token
 from tasks.crawling.order import Order
 
 MAX_BYTES = 512_000
@@ -56,7 +57,7 @@ class RobotsMiddleware:
     def __init__(self, crawler: Crawler) -> None:
         order: Order = crawler.settings["ORDER"]
         self._crawler = crawler
-        self._agent = order.settings.user_agent.partition("/")[0]
+        self._agent = agent_token(order.settings.user_agent)
         self._delay = order.settings.delay_seconds
         self._obey = order.settings.obey_robots
         self._rules: dict[str, asyncio.Future[Rules]] = {}

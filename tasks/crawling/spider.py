@@ -29,9 +29,10 @@ from scrapy.http import Headers, Response, TextResponse
 from twisted.python.failure import Failure
 
 from schemas.hashing import digest
+from tasks.crawling.directives import LONGEST, agent_token, header_directives
 from tasks.crawling.encodings import MAX_RATIO, RATIO_FREE_BYTES, may_be_html
 from tasks.crawling.frontier import Request
-from tasks.crawling.links import forbids_following, page_links
+from tasks.crawling.links import page_links
 from tasks.crawling.network import COMPRESSED_BYTES, HostGivenUp
 from tasks.crawling.order import Order
 from tasks.crawling.robots import DisallowedByRobots, RobotsUnavailable
@@ -58,6 +59,7 @@ class PageSpider(scrapy.Spider):
         self._rows = rows
         self._refused_addresses = refused_addresses
         self._scope = Scope(order.settings)
+        self._agent = agent_token(order.settings.user_agent)
         self._waiting = {request.url: request for request in order.requests}
 
     @classmethod
@@ -98,6 +100,7 @@ class PageSpider(scrapy.Spider):
             content_type=headers["Content-Type"],
             etag=headers["ETag"],
             last_modified=headers["Last-Modified"],
+            robots_tag=robots_tag(response.headers),
             **self._outcome(response, asked),
         )
 
@@ -127,9 +130,9 @@ class PageSpider(scrapy.Spider):
         obey_nofollow = self._order.settings.obey_nofollow
         if not isinstance(response, TextResponse):  # binary under the name of HTML
             return []
-        if obey_nofollow and forbids_following(_header(response.headers, "X-Robots-Tag") or ""):
+        if obey_nofollow and "nofollow" in header_directives(robots_tag(response.headers) or "", self._agent):
             return []
-        return page_links(response.text, response.url, self._scope, obey_nofollow)
+        return page_links(response.text, response.url, self._scope, obey_nofollow, self._agent)
 
     def _sitemap(self, response: Response) -> Row:
         try:
@@ -176,7 +179,8 @@ class PageSpider(scrapy.Spider):
         return next(reason for kind, reason in reasons.items() if isinstance(error, kind))
 
     def _add(self, asked: Request, **columns: Any) -> None:  # noqa: ANN401
-        empty: Row = dict.fromkeys(("content_type", "body", "body_hash", "etag", "last_modified", "links", "detail"))
+        nullable = ("content_type", "body", "body_hash", "etag", "last_modified", "robots_tag", "links", "detail")
+        empty: Row = dict.fromkeys(nullable)
         answer = {"url": asked.url, "depth": asked.depth, "fetched_at": datetime.now(UTC), "status": 0}
         self._rows.add({**empty, **answer, **columns})
         self._waiting.pop(asked.url, None)
@@ -190,6 +194,12 @@ def is_html(headers: Headers) -> bool:
 def _header(headers: Headers, name: str) -> str | None:
     value = headers.get(name)
     return value.decode("latin-1") if value else None
+
+
+def robots_tag(headers: Headers) -> str | None:
+    """An answer's X-Robots-Tag headers, one a line."""
+    values = (value.decode("latin-1") for value in headers.getlist("X-Robots-Tag"))
+    return "\n".join(values)[:LONGEST] or None
 
 
 def _skip_what_is_not_html(headers: Headers, request: scrapy.Request) -> None:

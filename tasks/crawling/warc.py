@@ -1,6 +1,6 @@
 """WARC files in: a row of `pages` for every HTML page that a web archive holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from glob import glob
 from pathlib import Path
@@ -12,6 +12,7 @@ from schemas.corpus import WarcSettings
 from schemas.errors import CorpusError
 from schemas.hashing import digest
 from tasks.crawling.captures import Captures
+from tasks.crawling.directives import LONGEST
 from tasks.crawling.encodings import UnpackingError, may_be_html, unpacked
 from tasks.crawling.urls import Patterns, canonical_url
 
@@ -107,7 +108,13 @@ def _row(record: WarcRecord, most: int) -> Row | None:
         return None
     answer = {"status": 200, "content_type": content_type}
     answer |= {"etag": headers.get("ETag"), "last_modified": headers.get("Last-Modified")}
+    answer |= {"robots_tag": _robots_tag(headers)}
     return answer | _page(record, most)
+
+
+def _robots_tag(headers: Iterable[tuple[str, str]]) -> str | None:
+    """X-Robots-Tag headers, one a line."""
+    return "\n".join(value for name, value in headers if name.lower() == "x-robots-tag")[:LONGEST] or None
 
 
 def _page(record: WarcRecord, most: int) -> Row:

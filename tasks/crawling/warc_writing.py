@@ -15,7 +15,7 @@ def write_warc(file: BinaryIO, pages: Iterable[Mapping[str, Any]], compressed: b
 
     Args:
         file: open for writing.
-        pages: rows of `pages` with url, fetched_at, content_type, body, etag and last_modified.
+        pages: rows of `pages` with url, fetched_at, content_type, body, etag, last_modified and robots_tag.
         compressed: with gzip, each record a member of its own, as the format has it.
     """
     writer = WARCWriter(file, gzip=compressed, warc_version="1.1")
@@ -37,5 +37,6 @@ def write_warc(file: BinaryIO, pages: Iterable[Mapping[str, Any]], compressed: b
 def _answer(page: Mapping[str, Any]) -> StatusAndHeaders:
     """The answer's status line and headers; bodies are stored without content encoding, and so is the archive's."""
     headers = [(name, " ".join(page[column].split())) for column, name in _HEADERS.items() if page[column]]
+    headers += [("X-Robots-Tag", " ".join(line.split())) for line in (page["robots_tag"] or "").splitlines()]
     length = ("Content-Length", str(len(page["body"])))
     return StatusAndHeaders("200 OK", [*headers, length], protocol="HTTP/1.1")

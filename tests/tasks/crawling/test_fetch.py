@@ -50,7 +50,9 @@ def unused_port() -> int:
 
 def test_every_kind_of_answer_gives_one_row(local_site: LocalSite) -> None:
     body = '<a href="/b?x=1#top">b</a> <a href="a">a</a> <a href="/b?x=1">b</a> <a href="http://other.example/">o</a>'
-    local_site.page("/ok", body, ETag='"v1"', Last_Modified="Mon, 23 Nov 2026 02:00:00 GMT", Set_Cookie="id=1")
+    dated = {"ETag": '"v1"', "Last_Modified": "Mon, 23 Nov 2026 02:00:00 GMT", "Set_Cookie": "id=1"}
+    local_site.page("/ok", body, **dated, X_Robots_Tag="otherbot: nofollow, nightjar: noai")
+    local_site.page("/leaf", body, X_Robots_Tag="Nightjar: none")
     local_site.page("/same", status=304)
     local_site.page("/moved", status=301, Location="/ok")
     local_site.page("/away", status=302, Location="http://other.example/")
@@ -60,13 +62,26 @@ def test_every_kind_of_answer_gives_one_row(local_site: LocalSite) -> None:
     local_site.page("/long", "x" * 20_000)
     local_site.page("/private/x", "secret")
     local_site.page("/robots.txt", "User-agent: Nightjar\nDisallow: /private/", Content_Type="text/plain")
-    paths = ["/ok", "/same", "/moved", "/away", "/gone", "/missing", "/broken", "/file.pdf", "/long", "/private/x"]
+    paths = [
+        "/ok",
+        "/leaf",
+        "/same",
+        "/moved",
+        "/away",
+        "/gone",
+        "/missing",
+        "/broken",
+        "/file.pdf",
+        "/long",
+        "/private/x",
+    ]
     requests = [*asked(*paths), *[Request(HOST + "/etag", 2, '"v7"', "Sun, 22 Nov 2026 02:00:00 GMT")]]
 
     found = rows(requests, local_site, max_body_bytes=10_000)
 
     assert {path: (row["outcome"], row["status"], row["detail"]) for path, row in found.items()} == {
         "/ok": ("ok", 200, None),
+        "/leaf": ("ok", 200, None),
         "/same": ("not_modified", 304, None),
         "/moved": ("redirected", 301, f"redirects to {HOST}/ok"),
         "/away": ("refused", 302, "redirects to http://other.example/, which the corpus does not admit"),
@@ -83,8 +98,10 @@ def test_every_kind_of_answer_gives_one_row(local_site: LocalSite) -> None:
     assert page["links"] == [f"{HOST}/b?x=1", f"{HOST}/a"]
     assert (page["etag"], page["last_modified"]) == ('"v1"', "Mon, 23 Nov 2026 02:00:00 GMT")
     assert (page["content_type"], page["depth"]) == ("text/html", 1)
+    assert page["robots_tag"] == "otherbot: nofollow, nightjar: noai"
+    assert (found["/leaf"]["robots_tag"], found["/leaf"]["links"]) == ("Nightjar: none", [])
     assert found["/moved"]["links"] == [f"{HOST}/ok"]
-    assert all(row["body"] is None for path, row in found.items() if path != "/ok")
+    assert all(row["body"] is None for path, row in found.items() if path not in ("/ok", "/leaf"))
 
     assert "/private/x" not in local_site.paths
     assert local_site.paths.count("/robots.txt") == 1

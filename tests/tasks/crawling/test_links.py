@@ -1,7 +1,7 @@
 import pytest
 
 from schemas.corpus import CrawlSettings
-from tasks.crawling.links import MAX_LINKS, forbids_following, page_links
+from tasks.crawling.links import MAX_LINKS, page_links
 from tasks.crawling.urls import Scope
 
 PAGE = "http://example.org/docs/page"
@@ -9,7 +9,8 @@ SCOPE = Scope(CrawlSettings.model_validate({"seeds": (PAGE,), "deny": (r"\.zip$"
 
 
 def links(html: str, obey_nofollow: bool = True) -> list[str]:
-    return [link.removeprefix("http://example.org") for link in page_links(html, PAGE, SCOPE, obey_nofollow)]
+    found = page_links(html, PAGE, SCOPE, obey_nofollow, "nightjar")
+    return [link.removeprefix("http://example.org") for link in found]
 
 
 def test_each_link_once_in_the_order_of_the_page() -> None:
@@ -27,7 +28,11 @@ def test_relative_links_stand_on_the_base_element() -> None:
 
 @pytest.mark.parametrize(
     "html",
-    ['<a rel="noopener NoFollow" href="a">a</a>', '<meta name="Robots" content="noindex, nofollow"><a href="a">a</a>'],
+    [
+        '<a rel="noopener NoFollow" href="a">a</a>',
+        '<meta name="Robots" content="noindex, nofollow"><a href="a">a</a>',
+        '<meta name="nightjar" content="none"><a href="a">a</a>',
+    ],
 )
 def test_nofollow_is_obeyed_unless_told_otherwise(html: str) -> None:
     assert links(html) == []
@@ -47,6 +52,5 @@ def test_deep_nesting_is_survived() -> None:
     assert links("<div>" * 100_000 + '<a href="a">') in ([], ["/docs/a"])
 
 
-@pytest.mark.parametrize(("directives", "forbidden"), [("noindex", False), ("NONE", True), ("noindex, nofollow", True)])
-def test_directives(directives: str, forbidden: bool) -> None:
-    assert forbids_following(directives) is forbidden
+def test_what_is_said_to_another_crawler_is_not_said_to_us() -> None:
+    assert links('<meta name="otherbot" content="nofollow"><a href="a">a</a>') == ["/docs/a"]

@@ -69,7 +69,8 @@ def written(number: int) -> list[str]:
 def text_hashes(pages: pa.Table) -> Counter[str]:
     """Of all passages, with a word as a token."""
     dated = pages.append_column("ds", pa.array([date(2026, 1, 1)] * len(pages)))
-    documents = extract_pages(dated.filter(pc.equal(pages["outcome"], "ok")), ExtractSettings())
+    keyed = dated.append_column("page_key", pages["body_hash"]).filter(pc.equal(pages["outcome"], "ok"))
+    documents = extract_pages(keyed, ExtractSettings(), "nightjar")
     assert not documents.rejections
     passages = chunk_documents(
         documents.rows, ChunkSettings(max_tokens=120), lambda texts: [len(text.split()) for text in texts], "words"

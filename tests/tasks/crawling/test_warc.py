@@ -40,7 +40,7 @@ def written(folder: Path, content: bytes, name: str = "a.warc.gz") -> Path:
 
 @pytest.mark.parametrize("compressed", [True, False])
 def test_pages_become_rows_as_a_crawl_makes_them(tmp_path: Path, compressed: bool) -> None:
-    headers = HTML | {"ETag": '"v1"', "Last-Modified": "Mon, 06 May 2024 07:00:00 GMT"}
+    headers = HTML | {"ETag": '"v1"', "Last-Modified": "Mon, 06 May 2024 07:00:00 GMT", "X-Robots-Tag": "noai"}
     answers = [
         Answer("HTTP://Site.example:80/a?utm_source=x#top", b"<p>one</p>", headers),
         Answer(SITE + "/untyped", b"<p>two</p>", {}),
@@ -62,6 +62,7 @@ def test_pages_become_rows_as_a_crawl_makes_them(tmp_path: Path, compressed: boo
         "body_hash": digest(b"<p>one</p>"),
         "etag": '"v1"',
         "last_modified": "Mon, 06 May 2024 07:00:00 GMT",
+        "robots_tag": "noai",
         "links": None,
         "depth": 0,
         "detail": None,
@@ -109,7 +110,7 @@ def test_a_file_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> None:
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    headers = HTML | {"ETag": '"v1"', "Last-Modified": "Mon, 06 May 2024 07:00:00 GMT"}
+    headers = HTML | {"ETag": '"v1"', "Last-Modified": "Mon, 06 May 2024 07:00:00 GMT", "X-Robots-Tag": "noai"}
     dated = {"WARC-Date": "2024-05-06T07:08:09.123456Z"}
     answers = [
         Answer(SITE + "/a?x=%C3%A4", b"", headers, archived=dated),
@@ -118,11 +119,22 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     ]
     first = read(written(tmp_path, warc(answers)))
     assert len(first) == 3
+    first["/untyped"]["robots_tag"] = "otherbot: noindex\nnoai"
     for name in ("b.warc.gz", "b.warc"):
         with (tmp_path / name).open("wb") as file:
             assert write_warc(file, first.values(), compressed=name.endswith("gz")) == 3
         again = read(tmp_path / name)
         assert again == {url: row | {"source": str(tmp_path / name)} for url, row in first.items()}
+
+
+def test_a_header_that_changed_is_news(tmp_path: Path) -> None:
+    captures = Captures({})
+    later = {"WARC-Date": "2025-01-01T00:00:00Z"}
+    latest = {"WARC-Date": "2026-01-01T00:00:00Z"}
+    read(written(tmp_path, warc([Answer(SITE + "/a")])), captures)
+    tagged = Answer(SITE + "/a", headers=HTML | {"X-Robots-Tag": "noai"}, archived=later)
+    assert read(written(tmp_path, warc([tagged])), captures)["/a"]["robots_tag"] == "noai"
+    assert read(written(tmp_path, warc([tagged._replace(archived=latest)])), captures) == {}
 
 
 @settings(max_examples=60, deadline=None)
