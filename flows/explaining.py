@@ -32,6 +32,8 @@ FIELDS = {
     "output_tokens": "int",
     "at": "timestamp",
     "run_id": "string",
+    "directives": "string",
+    "licence": "string",
 }
 LONGEST_TEXT = 80
 
@@ -68,15 +70,17 @@ def lineage(warehouse: Warehouse, chunk_id: str, indexes: Mapping[str, int]) -> 
             id="url",
             text="outcome",
             at="fetched_at",
+            directives="robots_tag",
         ),
         _part(
             "document",
-            warehouse.read(DOCUMENTS).join(chunk.select("doc_id"), "doc_id", "left_semi"),
+            _with_directives(warehouse.read(DOCUMENTS).join(chunk.select("doc_id"), "doc_id", "left_semi")),
             id="doc_id",
             text="title",
             made_by="extractor_id",
+            **_SAID,
         ),
-        _part("chunk", chunk, id="chunk_id", text="text", made_by="chunker_id"),
+        _part("chunk", _with_directives(chunk), id="chunk_id", text="text", made_by="chunker_id", **_SAID),
         _part(
             "feature",
             warehouse.read(FEATURES).join(text, "text_hash", "left_semi"),
@@ -111,6 +115,14 @@ _GENERATED = {
     "output_tokens": "output_tokens",
     "at": "created_at",
 }
+
+
+_SAID = {"directives": "directives", "licence": "licence"}
+
+
+def _with_directives(frame: DataFrame) -> DataFrame:
+    """With the directives as one text."""
+    return frame.withColumn("directives", F.concat_ws(", ", "directives"))
 
 
 def _part(name: str, frame: DataFrame, **columns: str) -> DataFrame:
@@ -157,5 +169,7 @@ def _makers(row: Mapping[str, Any]) -> list[str]:
         else f"{row['prompt_tokens']} read, {row['output_tokens']} written",
         "at": row["at"] and f"{row['at']:%Y-%m-%d %H:%M:%S} UTC",
         "run": row["run_id"],
+        "directives": row["directives"] and " ".join(row["directives"].split()),
+        "licence": row["licence"],
     }
     return [f"{name} {value}" for name, value in said.items() if value]

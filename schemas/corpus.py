@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from schemas.errors import CorpusError, UnknownName
 
 CORPORA = Path(__file__).resolve().parent.parent / "corpora"
+USER_AGENT = "Nightjar/0.1"
 
 
 def _compiles(pattern: str) -> str:
@@ -63,7 +64,7 @@ class CrawlSettings(Settings):
     max_pages_per_pattern: int = Field(
         500, ge=1, description="pages whose URLs differ in numbers and query values alone, such as a calendar's"
     )
-    user_agent: str = Field("Nightjar/0.1", description="identity, with a contact for the site's owner")
+    user_agent: str = Field(USER_AGENT, description="identity, with a contact for the site's owner")
     obey_robots: bool = Field(True, description="follow robots.txt (RFC 9309)")
     obey_nofollow: bool = Field(True, description="leave out links that the link, page or header marks nofollow")
     delay_seconds: float = Field(0.5, ge=0, description="least time between two requests to one host")
@@ -71,6 +72,9 @@ class CrawlSettings(Settings):
     timeout_seconds: float = Field(20, gt=0, description="longest wait for one answer")
     max_body_bytes: int = Field(8_000_000, ge=1, description="longest body kept; a longer one is refused")
     allow_private_hosts: tuple[str, ...] = Field((), description="host names that may resolve to private addresses")
+    gone_after: int = Field(
+        2, ge=1, description="nights in a row that a page must answer 404 or 410 before its document is retired"
+    )
 
     @model_validator(mode="after")
     def _starts_somewhere(self) -> "CrawlSettings":
@@ -105,6 +109,12 @@ class ExtractSettings(Settings):
     method: Literal["fast", "careful"] = Field("fast", description="fast extractor, or the best text at any speed")
     volatile: tuple[Pattern, ...] = Field(
         (), description="text that changes from fetch to fetch and is left out, such as memory addresses"
+    )
+    obey: tuple[Literal["noindex", "noai"], ...] = Field(
+        ("noindex", "noai"),
+        description="what pages may ask for: noindex makes no document of them, noai sends their text to no language "
+        "model; a noai page is embedded and found all the same, since an encoder writes nothing and its vectors stay "
+        "in this corpus's own index",
     )
 
 
@@ -176,6 +186,11 @@ class Corpus(Settings):
         if not (self.crawl or self.warc or self.folder):
             raise ValueError("names no source of pages; add [crawl], [warc] or [folder]")
         return self
+
+    @property
+    def user_agent(self) -> str:
+        """Identity: what sites, and the directives on pages that came from files, call us by."""
+        return self.crawl.user_agent if self.crawl else USER_AGENT
 
     @model_validator(mode="after")
     def _default_root(self) -> "Corpus":

@@ -13,6 +13,7 @@ class Reason(StrEnum):
 
     NOT_HTML = "not_html"
     EMPTY_TEXT = "empty_text"
+    NOINDEX = "noindex"
     EXTRACTION_FAILED = "extraction_failed"
     TIME_LIMIT = "time_limit"
     MEMORY_LIMIT = "memory_limit"
@@ -37,7 +38,7 @@ QUARANTINE = Table(
         column("ds", pa.date32(), "logical date of the run that rejected it"),
         column("stage", pa.string(), "stage that rejected it"),
         column("reason", pa.string(), "one of the enumerated reasons"),
-        column("source_key", pa.string(), "what was being worked on: a body_hash, text_hash, question_id or file"),
+        column("source_key", pa.string(), "body_hash (and X-Robots-Tag), text_hash, question_id or file at work"),
         column("recipe_id", pa.string(), "recipe, extractor or encoder at work"),
         column("detail", pa.string(), "one line for a person"),
         column("raw", pa.string(), "the rejected text, cut at 10,000 characters", null=True),

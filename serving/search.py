@@ -34,6 +34,7 @@ class Hit:
         rank: from 1.
         score: inner product, BM25 or fused; comparable within one answer only.
         index_id: index version that gave the answer.
+        licence: licence or rights of the page, as it says; None where it says nothing.
     """
 
     rank: int
@@ -44,6 +45,7 @@ class Hit:
     text: str
     chunk_id: str
     index_id: str
+    licence: str | None = None
 
 
 def open_index(
@@ -204,4 +206,5 @@ def _hit(rank: int, score: float, passage: dict[str, Any], index_id: str) -> Hit
         text=passage["text"],
         chunk_id=passage["chunk_id"],
         index_id=index_id,
+        licence=passage.get("licence"),
     )

@@ -25,7 +25,9 @@ COLUMNS = pa.schema([field for field in CHUNKS.schema if field.name != "run_id"]
 CountTokens = Callable[[Sequence[str]], list[int]]
 """Tokens of each text as the encoder counts them, special tokens included."""
 
-_INHERITED = ("doc_id", "url", "body_hash", "extractor_id", "ds", "live")
+INHERITED = ("doc_id", "url", "directives", "licence", "withheld", "body_hash", "extractor_id", "ds", "live")
+"""Columns that a chunk has from its document as they are."""
+
 _KIND_OF_UNIT: dict[Kind, str] = {"heading": "text", "text": "text", "item": "list", "row": "table", "code": "code"}
 
 
@@ -63,7 +65,7 @@ def _rows(document: Mapping[str, Any], chunker: "Chunker") -> Iterator[dict[str,
         text = document["text"][passage.start : passage.end]
         key = text_hash(passage.heading_path, text)
         yield {
-            **{name: document[name] for name in _INHERITED},
+            **{name: document[name] for name in INHERITED},
             "chunk_id": digest(document["doc_id"], key, str(seen[key])),
             "ordinal": ordinal,
             "heading_path": list(passage.heading_path),

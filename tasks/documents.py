@@ -6,47 +6,85 @@ from pyspark.sql import functions as F
 
 from schemas.documents import DOCUMENTS
 from schemas.pages import PAGES
+from schemas.quarantine import QUARANTINE, Reason
+from tasks.crawling.directives import agent_token
 from tasks.extract import extract_pages, extractor_id
 from tasks.job import Job, run_job
 from tasks.outcome import Outcome
 from tasks.retire import retire
 from tasks.run import Stage
 
-SOURCE = pa.schema([PAGES.schema.field(name) for name in ("url", "ds", "body", "content_type", "body_hash")])
+PAGE_KEY = pa.field("page_key", pa.string())
+SOURCE = pa.schema(
+    [
+        *(PAGES.schema.field(name) for name in ("url", "ds", "body", "content_type", "body_hash", "robots_tag")),
+        PAGE_KEY,
+    ]
+)
 
 
 def extract(stage: Stage) -> None:
-    """Extract pages whose newest body, or extractor, is new, and retire documents whose page is gone."""
-    settings = stage.run.corpus.extract
-    producer = extractor_id(settings)
-    latest = latest_pages(stage.read(PAGES))
+    """Extract pages whose newest body, header or extractor is new; retire documents whose page is gone or noindex."""
+    corpus = stage.run.corpus
+    settings, agent = corpus.extract, agent_token(corpus.user_agent)
+    producer = extractor_id(settings, agent)
+    latest = with_page_key(latest_pages(stage.read(PAGES), corpus.crawl.gone_after if corpus.crawl else 1))
     bodies = stage.read(PAGES).where("outcome = 'ok'").select("url", "body_hash", "body", "content_type")
     done = stage.read(DOCUMENTS).where(F.col("live") & (F.col("extractor_id") == producer))
 
     def work(pages: pa.Table) -> Outcome:
-        return extract_pages(pages, settings)
+        return extract_pages(pages, settings, agent)
 
     def commit(_: pa.Table, outcome: Outcome) -> int:
         merged = stage.merge(DOCUMENTS, outcome.rows)
         return merged.inserted + merged.updated
 
-    job = Job(producer, SOURCE, "body_hash", work, commit, batch_rows=64, unit="pages")
+    job = Job(producer, SOURCE, PAGE_KEY.name, work, commit, batch_rows=64, unit="pages")
     present = latest.where(F.col("outcome").isin("ok", "not_modified"))
-    run_job(stage, job, present, done, ["url", "body_hash"], lambda pending: with_bodies(pending, bodies))
+    key = ["url", PAGE_KEY.name]
+    run_job(stage, job, present, with_page_key(done), key, lambda pending: with_bodies(pending, bodies))
     gone = latest.where(F.col("outcome").isin("gone", "redirected")).select("url")
-    retire(stage, DOCUMENTS, stage.read(DOCUMENTS).join(gone, "url", "left_semi"))
+    hidden = present.join(_noindex(stage, producer), PAGE_KEY.name, "left_semi").select("url")
+    retire(stage, DOCUMENTS, stage.read(DOCUMENTS).join(gone.unionAll(hidden), "url", "left_semi"))
 
 
-def latest_pages(pages: DataFrame) -> DataFrame:
-    """Per URL the newest answer that says something about the page: url, outcome, body_hash, ds.
+def latest_pages(pages: DataFrame, gone_after: int) -> DataFrame:
+    """Per URL the newest answer that is believed: url, outcome, body_hash, ds, robots_tag.
 
-    A failure or a refusal says nothing: what was known before stays true.
+    A failure or a refusal says nothing: what was known before stays true. So does an answer that the page is gone,
+    until the newest `gone_after` answers, each of another logical date, all say so. A file that is gone is certain.
     """
     telling = pages.where(~F.col("outcome").isin("failed", "refused"))
-    newest = telling.groupBy("url").agg(F.max_by(F.struct("outcome", "body_hash", "ds"), "ds").alias("page"))
-    return newest.select("url", "page.*")
+    doubtful = (F.col("outcome") == "gone") & F.col("source").isNull()
+    answer = F.struct("outcome", "body_hash", "ds", "robots_tag")
+    nights = F.sort_array(F.collect_list(F.when(doubtful, F.col("ds"))), asc=False)
+    found = telling.groupBy("url").agg(
+        F.max_by(F.when(~doubtful, answer), F.when(~doubtful, F.col("ds"))).alias("page"),
+        F.get(nights, F.lit(gone_after - 1)).alias("earliest"),
+        F.max("ds").alias("newest"),
+    )
+    is_gone = F.col("page").isNull() | F.coalesce(F.col("earliest") > F.col("page.ds"), F.lit(False))
+    return found.select(
+        "url",
+        F.when(is_gone, "gone").otherwise(F.col("page.outcome")).alias("outcome"),
+        F.when(~is_gone, F.col("page.body_hash")).alias("body_hash"),
+        F.when(is_gone, F.col("newest")).otherwise(F.col("page.ds")).alias("ds"),
+        F.when(~is_gone, F.col("page.robots_tag")).alias("robots_tag"),
+    )
+
+
+def with_page_key(frame: DataFrame) -> DataFrame:
+    """With what a page's document depends on: the hash of its body, and its X-Robots-Tag headers if there are any."""
+    return frame.withColumn(PAGE_KEY.name, F.concat_ws(" ", "body_hash", "robots_tag"))
 
 
 def with_bodies(pending: DataFrame, bodies: DataFrame) -> DataFrame:
     """Pending pages with a stored body of theirs; a 304 repeats the hash of an earlier night's."""
     return pending.join(bodies, ["url", "body_hash"]).dropDuplicates(["url", "body_hash"])
+
+
+def _noindex(stage: Stage, producer: str) -> DataFrame:
+    """Keys of the pages that this extractor refused because they say noindex."""
+    refused = stage.read(QUARANTINE).where(F.col("open") & (F.col("reason") == Reason.NOINDEX.value))
+    mine = (F.col("recipe_id") == producer) & (F.col("stage") == stage.ledger.stage)
+    return refused.where(mine).select(F.col("source_key").alias(PAGE_KEY.name))

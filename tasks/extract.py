@@ -14,14 +14,16 @@ from schemas.documents import DOCUMENTS
 from schemas.errors import NightjarError, SetupError
 from schemas.hashing import digest, fingerprint
 from schemas.quarantine import Reason
+from tasks.crawling.directives import header_directives
 from tasks.extraction.blocks import Block
 from tasks.extraction.content import MODEL_FILE, main_content
 from tasks.extraction.markdown import render
+from tasks.extraction.metadata import read_metadata
 from tasks.extraction.page import Page, read_page
 from tasks.outcome import Outcome, Rejection
 
-CODE_VERSION = 3
-"""Raised by every change that can change a document's text."""
+CODE_VERSION = 4
+"""Raised by every change that can change a document's text or what is known about it."""
 
 _LIBRARIES = {"fast": ("selectolax", "resiliparse"), "careful": ("selectolax", "resiliparse", "trafilatura")}
 _LONGEST_TITLE = 300
@@ -45,8 +47,11 @@ class _NotDocument(Exception):
 
 
 @lru_cache
-def extractor_id(settings: ExtractSettings) -> str:
-    """Fingerprint of all that decides a document's text: code, learned parameters, libraries, settings.
+def extractor_id(settings: ExtractSettings, agent: str) -> str:
+    """Fingerprint of all that decides a document: code, learned parameters, libraries, settings, our name.
+
+    Args:
+        agent: what directives call us by.
 
     Raises:
         SetupError: a library that the method needs is not installed.
@@ -57,41 +62,43 @@ def extractor_id(settings: ExtractSettings) -> str:
         raise SetupError(f"method {settings.method!r} needs {error.name}", remedy="Run make install") from error
     learned = digest(MODEL_FILE.read_bytes())
     made_by = {"code": CODE_VERSION, "learned": learned, "libraries": libraries}
-    return fingerprint(made_by | {"settings": settings.model_dump(mode="json")})
+    return fingerprint(made_by | {"settings": settings.model_dump(mode="json"), "agent": agent})
 
 
-def extract_pages(pages: pa.Table, settings: ExtractSettings) -> Outcome:
-    """Make a document of every page that has readable text.
+def extract_pages(pages: pa.Table, settings: ExtractSettings, agent: str) -> Outcome:
+    """Make a document of every page that has readable text and does not ask to be left out.
 
     Args:
-        pages: columns `url`, `ds`, `body` (binary), `content_type` and `body_hash`.
+        pages: columns `url`, `ds`, `body` (binary), `content_type`, `body_hash`, `robots_tag` and `page_key`.
+        agent: our name, from `tasks.crawling.directives.agent_token`.
 
     Returns:
-        Rows of the documents table without `run_id`; a rejection, keyed by `body_hash`, for every other page.
+        Rows of the documents table without `run_id`; a rejection, keyed by `page_key`, for every other page.
 
     Raises:
         SetupError: a library that the method needs is not installed.
     """
     rows: list[dict[str, Any]] = []
     rejections: list[Rejection] = []
-    for page in pages.select(["url", "ds", "body", "content_type", "body_hash"]).to_pylist():
+    for page in pages.to_pylist():
         try:
-            rows.append(_document(page, settings))
+            rows.append(_document(page, settings, agent))
         except _NotDocument as refused:
-            rejections.append(Rejection(page["body_hash"], refused.reason, f"{page['url']}: {refused.detail}"))
+            rejections.append(Rejection(page["page_key"], refused.reason, f"{page['url']}: {refused.detail}"))
         except NightjarError:
             raise
         except Exception as error:  # one page's trouble is data, whatever it is
             detail = f"{page['url']}: {type(error).__name__}: {error}"
-            rejections.append(Rejection(page["body_hash"], Reason.EXTRACTION_FAILED, detail))
+            rejections.append(Rejection(page["page_key"], Reason.EXTRACTION_FAILED, detail))
     return Outcome(pa.Table.from_pylist(rows, schema=COLUMNS), tuple(rejections))
 
 
-def _document(page: Mapping[str, Any], settings: ExtractSettings) -> dict[str, Any]:
+def _document(page: Mapping[str, Any], settings: ExtractSettings, agent: str) -> dict[str, Any]:
     body = page["body"] or b""
     if not _is_html(body, page["content_type"]):
         raise _NotDocument(Reason.NOT_HTML, f"content type {page['content_type'] or 'unknown'}")
     html = read_page(body, page["content_type"])
+    said = _said(page, html, settings, agent)
     blocks = main_content(html, careful=settings.method == "careful")
     text = _without(render(blocks), settings.volatile)
     if not any(map(str.isalnum, text)):
@@ -103,9 +110,29 @@ def _document(page: Mapping[str, Any], settings: ExtractSettings) -> dict[str, A
         "language": _language(html, text),
         "text": text,
         "body_hash": page["body_hash"],
-        "extractor_id": extractor_id(settings),
+        "extractor_id": extractor_id(settings, agent),
         "ds": page["ds"],
         "live": True,
+        **said,
+    }
+
+
+def _said(page: Mapping[str, Any], html: Page, settings: ExtractSettings, agent: str) -> dict[str, Any]:
+    """Columns of what the page and its headers say about themselves."""
+    metadata = read_metadata(html.tree, page["url"], agent)
+    directives = metadata.directives | header_directives(page["robots_tag"] or "", agent)
+    obeyed = directives.intersection(settings.obey)
+    if "noindex" in obeyed:
+        where = "its robots meta element" if "noindex" in metadata.directives else "its X-Robots-Tag header"
+        raise _NotDocument(Reason.NOINDEX, f"{where} says noindex")
+    return {
+        "canonical_url": metadata.canonical_url,
+        "published_at": metadata.published_at,
+        "modified_at": metadata.modified_at,
+        "directives": sorted(directives),
+        "licence": metadata.licence,
+        "withheld": "noai" in obeyed,
+        "robots_tag": page["robots_tag"],
     }
 
 

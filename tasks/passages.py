@@ -3,29 +3,25 @@
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.chunks import CHUNKS
 from schemas.documents import DOCUMENTS
-from tasks.chunk import chunk_documents, chunker_id
+from tasks.chunk import INHERITED, chunk_documents, chunker_id
 from tasks.job import Job, run_job
 from tasks.outcome import Outcome
 from tasks.retire import retire
 from tasks.run import Stage
 
-SOURCE = pa.schema(
-    [
-        DOCUMENTS.schema.field(name)
-        for name in ("doc_id", "url", "title", "text", "body_hash", "extractor_id", "ds", "live")
-    ]
-)
+SOURCE = pa.schema([DOCUMENTS.schema.field(name) for name in (*INHERITED, "title", "text")])
 
 
 def chunk(stage: Stage, encoder_id: str, count_tokens: Callable[[Sequence[str]], list[int]]) -> None:
     """Cut documents that are new or changed, and retire the chunks of documents that are gone."""
     settings = stage.run.corpus.chunk
     producer = chunker_id(settings, encoder_id)
-    live = stage.read(DOCUMENTS).where("live")
+    live = _with_said(stage.read(DOCUMENTS).where("live"))
     done = stage.read(CHUNKS).where(F.col("live") & (F.col("chunker_id") == producer))
 
     def work(documents: pa.Table) -> Outcome:
@@ -38,5 +34,10 @@ def chunk(stage: Stage, encoder_id: str, count_tokens: Callable[[Sequence[str]],
         return merged.inserted + merged.updated
 
     job = Job(producer, SOURCE, "doc_id", work, commit, batch_rows=256, unit="documents")
-    run_job(stage, job, live, done, ["doc_id", "body_hash", "extractor_id"])
+    run_job(stage, job, live, _with_said(done), ["doc_id", "body_hash", "extractor_id", "said"])
     retire(stage, CHUNKS, stage.read(CHUNKS).join(live.select("doc_id"), "doc_id", "left_anti"))
+
+
+def _with_said(frame: DataFrame) -> DataFrame:
+    """With the directives as one text, which is never null: a header may change them where the body stays."""
+    return frame.withColumn("said", F.concat_ws(" ", "directives"))

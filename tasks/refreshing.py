@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -154,10 +155,21 @@ def _built_from(run: Run, live: Pointer) -> dict[str, int]:
 def _source(
     warehouse: Warehouse, read: Read, encoder_id: str, recipe_ids: Collection[str], versions: Mapping[str, int]
 ) -> Source:
-    """What an index version is made of but the vectors: live chunks, and the features of some recipes."""
+    """What an index version is made of but the vectors: live chunks, and the features of some recipes.
+
+    Features of a text whose every passage is withheld stay in their table, as history, and out of the index.
+    """
     chunks = warehouse.arrow(CHUNKS, read(CHUNKS).where("live"))
     features = warehouse.arrow(FEATURES, read(FEATURES).where(F.col("recipe_id").isin(sorted(recipe_ids))))
-    return Source(chunks, features, encoder_id, dict(versions))
+    return Source(chunks, _describable(features, chunks), encoder_id, dict(versions))
+
+
+def _describable(features: pa.Table, chunks: pa.Table) -> pa.Table:
+    """Features of the texts that some passage gives to language models."""
+    if "withheld" not in chunks.column_names:  # a version of the table from before it had the column
+        return features
+    given = chunks.filter(pc.invert(pc.fill_null(chunks["withheld"], False)))
+    return features.filter(pc.is_in(features["text_hash"], value_set=given["text_hash"].combine_chunks()))
 
 
 def _vectors(warehouse: Warehouse, read: Read, encoder_id: str) -> pa.Table:

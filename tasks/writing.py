@@ -69,12 +69,12 @@ def write(
 
 
 def passages(stage: Stage, pages: Sequence[str]) -> DataFrame:
-    """Distinct texts of live chunks: pages with the same paragraph share its model work.
+    """Distinct texts of live chunks that are not withheld: pages with the same paragraph share its model work.
 
     Args:
         pages: regular expressions; only chunks of pages whose URL matches one are taken, if there are any.
     """
-    live = stage.read(CHUNKS).where("live")
+    live = stage.read(CHUNKS).where("live AND NOT coalesce(withheld, false)")
     if pages:
         live = live.where(F.col("url").rlike("|".join(f"(?:{pattern})" for pattern in pages)))
     return live.select(*PASSAGES.names).dropDuplicates(["text_hash"])

@@ -8,7 +8,8 @@ PAGES = {
     "<a href='owl.html'>Owls</a> <a href='nightjar.html'>Nightjars</a>",
     "owl.html": "<h1>Owls</h1><p>Owls hunt mice in the dark and turn their heads a long way.</p>"
     "<h2>Food</h2><p>A barn owl eats three voles in one night, and more when it has young.</p>",
-    "nightjar.html": "<h1>Nightjars</h1><p>Nightjars catch moths on the wing and churr from a branch at dusk.</p>",
+    "nightjar.html": "<meta name=robots content=noarchive><meta name=copyright content='(c) Birds'>"
+    "<h1>Nightjars</h1><p>Nightjars catch moths on the wing and churr from a branch at dusk.</p>",
 }
 
 CORPUS = """

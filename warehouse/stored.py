@@ -23,13 +23,17 @@ FEATURES_FILE = "features.arrow"
 CHUNK_COLUMNS = (
     "chunk_id", "doc_id", "url", "ordinal", "heading_path", "text", "text_hash", "kind", "start", "end",
 )  # fmt: skip
+# Stored where a passage has one: an index without it is the index it was before there was such a column.
+OPTIONAL_COLUMNS = ("licence",)
 FEATURE_COLUMNS = ("text_hash", "feature", "recipe_id", "text")
 ROWS_PER_BATCH = 65_536
 
 
 def sorted_chunks(chunks: pa.Table) -> pa.Table:
     """The stored columns of the passages, those with one text together, in an order that is always the same."""
-    return _declared(chunks, CHUNKS.schema, CHUNK_COLUMNS, order=("text_hash", "chunk_id"))
+    optional = (name for name in OPTIONAL_COLUMNS if name in chunks.column_names)
+    columns = (*CHUNK_COLUMNS, *(name for name in optional if chunks[name].null_count < len(chunks)))
+    return _declared(chunks, CHUNKS.schema, columns, order=("text_hash", "chunk_id"))
 
 
 def sorted_features(features: pa.Table, text_hashes: pa.StringArray) -> pa.Table:

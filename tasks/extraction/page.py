@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from selectolax.lexbor import LexborHTMLParser
+
 from tasks.extraction.blocks import Block
 from tasks.extraction.parsing import decode, parse
 from tasks.extraction.walk import walk
@@ -14,11 +16,13 @@ class Page:
 
     Attributes:
         html: the page as text.
+        tree: what it was parsed into.
         title: from `<title>`; empty when there is none.
         language: declared ISO 639-1 code; empty when there is none.
     """
 
     html: str
+    tree: LexborHTMLParser
     blocks: list[Block]
     title: str
     language: str
@@ -31,7 +35,8 @@ def read_page(body: bytes, content_type: str | None) -> Page:
     named = tree.css_first("title")
     title = " ".join(named.text().split()) if named is not None else ""
     blocks = walk(tree.body) if tree.body is not None else []
-    return Page(html, blocks, title, _language(tree.root.attributes.get("lang") if tree.root is not None else None))
+    language = _language(tree.root.attributes.get("lang") if tree.root is not None else None)
+    return Page(html, tree, blocks, title, language)
 
 
 def _language(declared: str | None) -> str:

@@ -23,6 +23,7 @@ def test_a_chunk_is_explained_from_its_page_to_its_index(night: Night) -> None:
     assert parts["page"]["at"].tzinfo is not None
     assert parts["document"]["text"] == "nightjar.html"
     assert "moths on the wing" in parts["chunk"]["text"]
+    assert (parts["document"]["directives"], parts["chunk"]["licence"]) == ("noarchive", "(c) Birds")
     assert parts["synthetic query"]["prompt_tokens"] > 0
     assert parts["synthetic query"]["model_id"]
     assert parts["embedding"]["made_by"]

@@ -64,7 +64,8 @@ def test_a_second_night_finds_nothing_to_do(corpus: str) -> None:
     assert after["live_index"] == before["live_index"]
 
 
-def test_one_changed_paragraph_costs_one_chunk(corpus: str) -> None:
+def test_one_changed_paragraph_costs_one_chunk_and_a_first_404_none(corpus: str) -> None:
+    (Path(corpus).parent / "site" / "nightjar.html").unlink()
     owl = Path(corpus).parent / "site" / "owl.html"
     owl.write_text(owl.read_text().replace("three voles", "four voles"))
     before = status_of(load_corpus(corpus))
@@ -76,6 +77,8 @@ def test_one_changed_paragraph_costs_one_chunk(corpus: str) -> None:
     assert after["live_index"]["index_id"] != before["live_index"]["index_id"]
     first, *_ = answer(load_corpus(corpus), "four voles", k=1, mode="lexical")
     assert "four voles" in first["text"]
+    first, *_ = answer(load_corpus(corpus), "moths on the wing", k=1, mode="lexical")
+    assert first["url"] == "http://birds.localhost/nightjar.html"
 
 
 def test_a_superseded_index_is_built_again_byte_for_byte(corpus: str, night: Night, tmp_path: Path) -> None:
@@ -87,9 +90,7 @@ def test_a_superseded_index_is_built_again_byte_for_byte(corpus: str, night: Nig
     assert differing_files(manifest, again.manifest) == []
 
 
-def test_a_page_that_is_gone_leaves_the_index(corpus: str) -> None:
-    site = Path(corpus).parent / "site"
-    (site / "nightjar.html").unlink()
+def test_a_page_that_is_gone_for_two_nights_leaves_the_index(corpus: str) -> None:
     nightly(corpus, "2026-01-03")
     urls = {hit["url"] for hit in answer(load_corpus(corpus), "moths on the wing", k=10, mode="dense")}
     assert urls == {"http://birds.localhost/index.html", "http://birds.localhost/owl.html"}

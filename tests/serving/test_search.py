@@ -9,6 +9,7 @@ import pytest
 
 from models.encoder import Encoded
 from models.fake import FakeEncoder
+from schemas.chunks import CHUNKS
 from schemas.errors import BundleError, NightjarError, UnknownName
 from serving.search import Index, open_index
 from tests.bundles import HEADINGS, SENTENCES, features_for, published
@@ -63,6 +64,7 @@ def test_a_hit_says_where_it_is_from(tmp_path: Path) -> None:
 
     assert (hit.title, hit.url) == (HEADINGS[0], "http://docs.test/2.html")
     assert (hit.heading_path, hit.index_id) == (tuple(HEADINGS), bundle.manifest.index_id)
+    assert hit.licence == CHUNKS.example["licence"]
 
 
 def test_lexical_search_needs_no_encoder_and_leaves_out_what_shares_no_term(tmp_path: Path) -> None:

@@ -15,7 +15,12 @@ from tasks.outcome import Outcome
 FAST = ExtractSettings()
 
 
-def extracted(*bodies: bytes, content_type: str | None = "text/html", settings: ExtractSettings = FAST) -> Outcome:
+def extracted(
+    *bodies: bytes,
+    content_type: str | None = "text/html",
+    settings: ExtractSettings = FAST,
+    robots_tag: str | None = None,
+) -> Outcome:
     rows = [
         {
             "url": f"http://a.test/{number}",
@@ -23,10 +28,12 @@ def extracted(*bodies: bytes, content_type: str | None = "text/html", settings: 
             "body": body,
             "content_type": content_type,
             "body_hash": f"hash{number}",
+            "robots_tag": robots_tag,
+            "page_key": f"hash{number}",
         }
         for number, body in enumerate(bodies)
     ]
-    return extract_pages(pa.Table.from_pylist(rows), settings)
+    return extract_pages(pa.Table.from_pylist(rows), settings, "nightjar")
 
 
 def text_of(html: str) -> str:
@@ -79,7 +86,7 @@ def test_volatile_text_is_removed() -> None:
     settings = ExtractSettings(volatile=("(?<= at )0x[0-9a-f]+",))
     outcome = extracted(b"<p>object at 0x7f00ab is here</p>", settings=settings)
     assert outcome.rows.column("text")[0].as_py() == "object at  is here"
-    assert extractor_id(settings) != extractor_id(FAST)
+    assert extractor_id(settings, "nightjar") != extractor_id(FAST, "nightjar")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +103,36 @@ def test_what_has_no_text_is_refused_with_a_reason(body: bytes, content_type: st
     outcome = extracted(body, content_type=content_type)
     assert outcome.rows.num_rows == 0
     assert [(rejection.source_key, rejection.reason) for rejection in outcome.rejections] == [("hash0", reason)]
+
+
+@pytest.mark.parametrize(
+    ("html", "robots_tag", "detail"),
+    [
+        ("<meta name=robots content=noindex><p>text", None, "http://a.test/0: its robots meta element says noindex"),
+        ("<meta name=NightJar content=none><p>text", None, "http://a.test/0: its robots meta element says noindex"),
+        ("<p>text", "otherbot: noai\nnoindex", "http://a.test/0: its X-Robots-Tag header says noindex"),
+    ],
+)
+def test_a_noindex_page_is_no_document_unless_told_otherwise(html: str, robots_tag: str | None, detail: str) -> None:
+    refused = extracted(html.encode(), robots_tag=robots_tag)
+    assert refused.rows.num_rows == 0
+    assert [(rejection.reason, rejection.detail) for rejection in refused.rejections] == [(Reason.NOINDEX, detail)]
+    (row,) = extracted(html.encode(), robots_tag=robots_tag, settings=ExtractSettings(obey=("noai",))).rows.to_pylist()
+    assert "noindex" in row["directives"]
+
+
+def test_what_a_page_says_stands_beside_its_text() -> None:
+    html = """<link rel=canonical href=/home><link rel=license href=/free><meta name=date content=2024-05-06>
+        <meta name=robots content=nofollow><p>text"""
+    (row,) = extracted(html.encode(), robots_tag="noai\nnoarchive").rows.to_pylist()
+    assert (row["canonical_url"], row["licence"]) == ("http://a.test/home", "http://a.test/free")
+    assert (row["published_at"], row["modified_at"]) == (date(2024, 5, 6), None)
+    assert (row["directives"], row["withheld"]) == (["noai", "noarchive", "nofollow"], True)
+    assert row["robots_tag"] == "noai\nnoarchive"
+    (row,) = extracted(b"<p>text", robots_tag="noai", settings=ExtractSettings(obey=())).rows.to_pylist()
+    assert (row["directives"], row["withheld"]) == (["noai"], False)
+    (row,) = extracted(b"<p>text").rows.to_pylist()
+    assert (row["directives"], row["withheld"], row["licence"]) == ([], False, None)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tasks.extraction.content import (
     shipped_model,
 )
 from tasks.extraction.features import NAMES, Vocabulary, features
-from tasks.extraction.page import Page, read_page
+from tasks.extraction.page import read_page
 from tasks.extraction.roles import ROLES, roles
 
 BODY = Element("body", None, 0, "")
@@ -125,7 +125,7 @@ def test_article_is_kept_and_its_surroundings_are_not() -> None:
 
 
 def test_page_without_blocks_has_no_content() -> None:
-    assert main_content(Page("", [], "", "")) == []
+    assert main_content(read_page(b"", None)) == []
 
 
 def test_shipped_model_gives_probabilities_for_any_page() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,16 @@ def test_the_same_inputs_give_the_same_bytes_in_any_process(tmp_path: Path) -> N
 
     assert first == second
     assert any(name.endswith(MANIFEST) for name in first)
+
+
+def test_without_licences_an_index_is_what_it_was_before_they_were_stored() -> None:
+    source = source_of()
+    licence = source.chunks.column_names.index("licence")
+    nulls = pa.nulls(len(source.chunks), pa.string())
+    without = replace(source, chunks=source.chunks.set_column(licence, "licence", nulls))
+    before = replace(source, chunks=source.chunks.drop_columns(["directives", "licence", "withheld"]))
+    assert without.index_id == before.index_id != source.index_id
+    assert "licence" not in without.stored_chunks.column_names
 
 
 def test_the_order_of_the_rows_does_not_count(tmp_path: Path) -> None:

@@ -121,6 +121,14 @@ def test_confirm_repeats_what_a_304_confirms() -> None:
     assert confirm(fetched, stored()).to_pylist() == [expected]
 
 
+def test_a_304_says_its_headers_anew_or_repeats_them() -> None:
+    schema = pa.schema([PAGES.schema.field(name) for name in ("url", "outcome", "robots_tag")])
+    known = pa.Table.from_pylist([{"url": SITE, "outcome": "ok", "robots_tag": "noai"}], schema=schema)
+    for sent, kept in ((None, "noai"), ("noindex", "noindex")):
+        fetched = pa.Table.from_pylist([{"url": SITE, "outcome": "not_modified", "robots_tag": sent}], schema=schema)
+        assert confirm(fetched, known)["robots_tag"].to_pylist() == [kept]
+
+
 def crawl(graph: dict[str, list[str]], limits: CrawlSettings, kill_after: list[int]) -> list[str]:
     """URLs fetched from a graph; each number ends a round after so many pages, as a kill would."""
     pages = seen()
