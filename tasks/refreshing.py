@@ -161,14 +161,14 @@ def _source(
     """
     chunks = warehouse.arrow(CHUNKS, read(CHUNKS).where("live"))
     features = warehouse.arrow(FEATURES, read(FEATURES).where(F.col("recipe_id").isin(sorted(recipe_ids))))
-    return Source(chunks, _describable(features, chunks), encoder_id, dict(versions))
+    return Source(chunks, describable(features, chunks), encoder_id, dict(versions))
 
 
-def _describable(features: pa.Table, chunks: pa.Table) -> pa.Table:
+def describable(features: pa.Table, chunks: pa.Table) -> pa.Table:
     """Features of the texts that some passage gives to language models."""
     if "withheld" not in chunks.column_names:  # a version of the table from before it had the column
         return features
-    given = chunks.filter(pc.invert(pc.fill_null(chunks["withheld"], False)))
+    given = chunks.filter(pc.field("withheld").is_null() | ~pc.field("withheld"))
     return features.filter(pc.is_in(features["text_hash"], value_set=given["text_hash"].combine_chunks()))
 
 
