@@ -113,7 +113,7 @@ def rows_per_band(similarity: float) -> int:
     With b bands of r slots a pair of Jaccard similarity J shares none with probability (1 - J^r)^b (Mining of
     Massive Datasets, section 3.4.2). More slots in a band are fewer pairs compared in vain.
     """
-    sizes = (2**power for power in range(SLOTS.bit_length()))
+    sizes = [1 << power for power in range(SLOTS.bit_length())]
     return max(size for size in sizes if size == 1 or (1 - similarity**size) ** (SLOTS // size) <= MOST_MISSED)
 
 

@@ -3,6 +3,7 @@
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -71,7 +72,7 @@ def with_last_verdict(pending: DataFrame, signatures: DataFrame) -> DataFrame:
 
 def alike(stage: Stage, kept: DataFrame, signed: pa.Table) -> pa.Table:
     """Those of the kept documents that share a bucket with one of the signed."""
-    buckets = stage.run.warehouse.frame(pa.table({"bucket": signed["buckets"].combine_chunks().flatten().unique()}))
+    buckets = stage.run.warehouse.frame(pa.table({"bucket": pc.unique(pc.list_flatten(signed["buckets"]))}))
     exploded = kept.select(*KEPT.names, F.explode("buckets").alias("bucket"))
     sharing = exploded.join(F.broadcast(buckets), "bucket", "left_semi").dropDuplicates(["doc_id"])
     return stage.run.warehouse.arrow(SIGNATURES, sharing.select(*KEPT.names))
