@@ -56,6 +56,7 @@ VOLATILE = {
 COMPARED = tuple(name for name in TABLES if name != "runs")
 # A column, the table that has it, and the table that it must be found in.
 REFERENCES = (
+    ("doc_id", "signatures", "documents"),
     ("doc_id", "chunks", "documents"),
     ("text_hash", "features", "chunks"),
     ("text_hash", "synthetic_queries", "chunks"),

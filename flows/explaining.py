@@ -17,6 +17,7 @@ from schemas.errors import UnknownName
 from schemas.features import FEATURES
 from schemas.indexes import INDEXES
 from schemas.pages import PAGES
+from schemas.signatures import SIGNATURES
 from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from warehouse.bundle import manifests
 from warehouse.tables import Warehouse
@@ -80,6 +81,13 @@ def lineage(warehouse: Warehouse, chunk_id: str, indexes: Mapping[str, int]) -> 
             made_by="extractor_id",
             **_SAID,
         ),
+        _part(
+            "duplicate",
+            _duplicates(warehouse.read(SIGNATURES).where("live"), chunk.select("doc_id").distinct()),
+            id="url",
+            text="repeats",
+            made_by="signer_id",
+        ),
         _part("chunk", _with_directives(chunk), id="chunk_id", text="text", made_by="chunker_id", **_SAID),
         _part(
             "feature",
@@ -123,6 +131,15 @@ _SAID = {"directives": "directives", "licence": "licence"}
 def _with_directives(frame: DataFrame) -> DataFrame:
     """With the directives as one text."""
     return frame.withColumn("directives", F.concat_ws(", ", "directives"))
+
+
+def _duplicates(signatures: DataFrame, document: DataFrame) -> DataFrame:
+    """Documents that repeat the chunk's, or the chunk's own where it repeats another; `repeats` says how closely."""
+    repeated = document.withColumnRenamed("doc_id", "duplicate_of")
+    repeating = signatures.join(repeated, "duplicate_of", "left_semi")
+    itself = signatures.where("duplicate_of is not null").join(document, "doc_id", "left_semi")
+    said = F.format_string("repeats document %s, similarity %.3f", "duplicate_of", "similarity")
+    return repeating.unionByName(itself).withColumn("repeats", said)
 
 
 def _part(name: str, frame: DataFrame, **columns: str) -> DataFrame:

@@ -25,6 +25,7 @@ def nightly(corpus: str, ds: date | None = None) -> dict[str, Any]:
         steps.crawl(run)
         steps.read_files(run)
         steps.extract(run)
+        steps.deduplicate(run)
         steps.chunk(run)
         steps.ask(run)
         for asked in run.corpus.recipes:

@@ -12,12 +12,13 @@ from flows.report import print_closing_table
 from schemas.catalog import TABLES
 from schemas.corpus import Corpus
 from schemas.runs import RUNS
+from schemas.signatures import SIGNATURES
 from warehouse.pointer import read_pointer
 from warehouse.tables import Warehouse
 
 
 def status_of(corpus: Corpus) -> dict[str, Any]:
-    """Tables (path, rows, version), live index and last run, as `nightjar status --json` prints them."""
+    """Tables (path, rows, version), duplicates, live index and last run, as `nightjar status --json` prints them."""
     warehouse = open_warehouse(corpus)
     tables = {
         table.name: {
@@ -32,6 +33,7 @@ def status_of(corpus: Corpus) -> dict[str, Any]:
         "corpus": corpus.name,
         "root": corpus.warehouse,
         "tables": tables,
+        "duplicates": warehouse.read(SIGNATURES).where("live and duplicate_of is not null").count(),
         "live_index": pointer and {name: getattr(pointer, name) for name in ("index_id", "path", "published_at")},
         "last_run": last_run(warehouse, corpus),
     }
@@ -54,6 +56,8 @@ def print_status(console: Console, found: Mapping[str, Any]) -> None:
     for name, facts in found["tables"].items():
         table.add_row(name, f"{facts['rows']:,}", str(facts["version"]))
     console.print(table)
+    if found["duplicates"]:
+        console.print(f"{found['duplicates']:,} documents repeat another: `duplicate_of` in signatures says which.")
     live = found["live_index"]
     console.print(f"Live index: {live['index_id']}, published {live['published_at']}" if live else "Nothing is live.")
     if found["last_run"]:

@@ -14,7 +14,7 @@ from schemas.catalog import TABLES
 from schemas.corpus import Corpus, RecipeSettings
 from schemas.errors import CrawlError
 from schemas.features import FEATURES
-from tasks import checks, documents, embeddings, files, passages, refreshing, writing
+from tasks import checks, documents, duplicates, embeddings, files, passages, refreshing, writing
 from tasks import crawl as crawling
 from tasks.recipes import load_recipe, recipe_id
 from tasks.round_trip import judge_queries
@@ -58,6 +58,14 @@ def extract(run: Run) -> None:
     """Make documents of pages."""
     with run.stage("extract") as stage:
         documents.extract(stage)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def deduplicate(run: Run) -> None:
+    """Find documents that repeat others."""
+    if run.corpus.deduplicate.enabled:
+        with run.stage("deduplicate") as stage:
+            duplicates.deduplicate(stage)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

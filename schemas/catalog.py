@@ -11,6 +11,7 @@ from schemas.pages import PAGES
 from schemas.quarantine import QUARANTINE
 from schemas.questions import QUESTIONS
 from schemas.runs import RUNS
+from schemas.signatures import SIGNATURES
 from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from schemas.table import Table
 
@@ -19,6 +20,7 @@ TABLES: dict[str, Table] = {
     for table in (
         PAGES,
         DOCUMENTS,
+        SIGNATURES,
         CHUNKS,
         FEATURES,
         SYNTHETIC_QUERIES,

@@ -118,6 +118,19 @@ class ExtractSettings(Settings):
     )
 
 
+class DeduplicateSettings(Settings):
+    """Which documents repeat others and are left out of what is cut, described and searched."""
+
+    enabled: bool = Field(True, description="false: every document is cut, whatever else has its text")
+    similarity: float = Field(
+        0.95,
+        ge=0.5,
+        le=1,
+        description="least share of five-word runs that two texts have in common (Jaccard) to be near duplicates; "
+        "1 finds only those that are equal but for white space",
+    )
+
+
 class ChunkSettings(Settings):
     """How documents are cut."""
 
@@ -175,6 +188,7 @@ class Corpus(Settings):
     warc: WarcSettings | None = None
     folder: FolderSettings | None = None
     extract: ExtractSettings = ExtractSettings()
+    deduplicate: DeduplicateSettings = DeduplicateSettings()
     chunk: ChunkSettings = ChunkSettings()
     language_model: LanguageModelSettings = LanguageModelSettings()
     encoder: EncoderSettings = EncoderSettings()

@@ -1,4 +1,4 @@
-"""The chunk stage: live documents become passages; a passage that did not change keeps its key."""
+"""The chunk stage: live documents that repeat no other become passages; one that did not change keeps its key."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from schemas.chunks import CHUNKS
 from schemas.documents import DOCUMENTS
 from tasks.chunk import INHERITED, chunk_documents, chunker_id
+from tasks.duplicates import duplicates
 from tasks.job import Job, run_job
 from tasks.outcome import Outcome
 from tasks.retire import retire
@@ -18,10 +19,10 @@ SOURCE = pa.schema([DOCUMENTS.schema.field(name) for name in (*INHERITED, "title
 
 
 def chunk(stage: Stage, encoder_id: str, count_tokens: Callable[[Sequence[str]], list[int]]) -> None:
-    """Cut documents that are new or changed, and retire the chunks of documents that are gone."""
+    """Cut documents that are new or changed, and retire the chunks of those that are gone or now repeat another."""
     settings = stage.run.corpus.chunk
     producer = chunker_id(settings, encoder_id)
-    live = _with_said(stage.read(DOCUMENTS).where("live"))
+    live = _with_said(stage.read(DOCUMENTS).where("live").join(duplicates(stage), "doc_id", "left_anti"))
     done = stage.read(CHUNKS).where(F.col("live") & (F.col("chunker_id") == producer))
 
     def work(documents: pa.Table) -> Outcome:
