@@ -13,8 +13,7 @@ class FixedChunker(Chunker):
     """Windows over all of the text, headings included, each as long as its heading path allows.
 
     Args:
-        overlap_tokens: tokens that a window shares with the one before it; fewer where a passage that is cut
-            inside a word counts more tokens than the text around it.
+        overlap_tokens: tokens that a window shares with the one before it, as they count in the whole text.
     """
 
     def __init__(self, max_tokens: int, tokenizer: TextTokenizer, overlap_tokens: int) -> None:

@@ -6,13 +6,14 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
+from models.fake import FakeEncoder
 from models.folders import model_folder
 from models.tokens import TokenCounter
 from schemas.chunks import CHUNKS
 from schemas.corpus import ChunkSettings
 from schemas.hashing import digest
 from schemas.passage import passage_text
-from tasks.chunk import chunk_documents, chunker_id
+from tasks.chunk import chunk_documents, chunker_id, open_chunker
 from tasks.chunking.chunker import Passage
 from tasks.chunking.structure import StructureChunker
 from tests.tasks.chunking.documents import paragraph
@@ -100,10 +101,12 @@ def test_chunker_id_follows_settings_and_tokenizer() -> None:
 
 
 @pytest.mark.slow
-def test_budget_holds_in_the_encoders_own_tokens() -> None:
+@pytest.mark.parametrize("strategy", ["structure", "fixed", "recursive", "semantic"])
+def test_budget_holds_in_the_encoders_own_tokens(strategy: str) -> None:
     counter = TokenCounter(model_folder("all-MiniLM-L6-v2"))
     text = "\n\n".join([paragraph(number, 90) for number in range(30)] + ["x" * 3000, "\u9577\u3044\u6587" * 300])
-    made = StructureChunker(60, counter).passages("Title", text)
+    settings = ChunkSettings.model_validate({"strategy": strategy, "max_tokens": 60})
+    made = open_chunker(settings, counter, FakeEncoder).passages("Title", text)
     counted = counter.count([passage_text(passage.heading_path, text[passage.start : passage.end]) for passage in made])
     assert counted == [passage.tokens for passage in made]
     assert max(counted) <= 60
