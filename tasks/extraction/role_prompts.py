@@ -53,44 +53,6 @@ class Surrounded:
     following: str
 
 
-DEMONSTRATIONS: tuple[tuple[Surrounded, Role], ...] = (
-    (
-        Surrounded(
-            tag="li",
-            attributes="menu-item",
-            text="Opening hours",
-            parent="Home Opening hours Tickets",
-            previous="Home",
-            following="Tickets",
-        ),
-        "nav",
-    ),
-    (
-        Surrounded(
-            tag="p",
-            attributes="",
-            text="The water mill was built in 1821 and ground flour for three villages until its wheel broke.",
-            parent="The old water mill The water mill was built in 1821",
-            previous="The old water mill",
-            following="In 1950 a society of neighbours repaired the wheel.",
-        ),
-        "body",
-    ),
-    (
-        Surrounded(
-            tag="div",
-            attributes="share-buttons",
-            text="Share this page with your friends",
-            parent="Share this page with your friends",
-            previous="In 1950 a society of neighbours repaired the wheel.",
-            following="Subscribe to our newsletter",
-        ),
-        "boilerplate",
-    ),
-)
-"""Elements that every prompt shows first, with their roles: small models need examples."""
-
-
 def surrounded(blocks: Sequence[Block]) -> list[Surrounded]:
     """Every block of a page with its neighbourhood.
 
@@ -114,20 +76,12 @@ def surrounded(blocks: Sequence[Block]) -> list[Surrounded]:
 
 def role_prompt(instruction: str, element: Surrounded) -> list[Message]:
     """A conversation that asks for one role; what the page says stands between tags that it cannot close."""
-    prompt: list[Message] = [{"role": "system", "content": _SYSTEM}]
-    for shown, role in DEMONSTRATIONS:
-        prompt.append({"role": "user", "content": _question(instruction, shown)})
-        prompt.append({"role": "assistant", "content": json.dumps(role)})
-    prompt.append({"role": "user", "content": _question(instruction, element)})
-    return prompt
-
-
-def _question(instruction: str, element: Surrounded) -> str:
     shown = (
         f"tag: {element.tag}\nattributes: {element.attributes}\nparent: {element.parent}\n"
         f"previous: {element.previous}\nelement: {element.text}\nnext: {element.following}"
     )
-    return f"{fence((), shown)}\n\n{instruction}"
+    content = f"{fence((), shown)}\n\n{instruction}"
+    return [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": content}]
 
 
 def ask_roles(model: LanguageModel, elements: Sequence[Surrounded]) -> list[tuple[Role | None, ...]]:
