@@ -8,7 +8,6 @@ do there. What is learned was learned on one half of the sites; the figures are 
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from resiliparse.parse.html import HTMLTree
 from rich.console import Console
 from rich.table import Table
 
-from bench.gold_pages import GoldPage, Score, read_gold, squeezed
+from bench.gold_pages import GoldPage, Score, macro_f1, read_gold
 from tasks.extraction.content import main_content
 from tasks.extraction.markdown import render
 from tasks.extraction.page import read_page
@@ -97,17 +96,14 @@ def measured(pages: Sequence[GoldPage]) -> dict[str, Way]:
 
 def role_f1(pages: Sequence[GoldPage]) -> float:
     """Macro F1 of content roles and outer roles, over blocks that hold wanted or unwanted segments but not both."""
-    outcomes: Counter[tuple[bool, bool]] = Counter()
+    judged: list[tuple[bool, bool]] = []
     for gold in pages:
         page = read_page(gold.body, None)
         for block, role in zip(page.blocks, roles(page, main_content(page)), strict=True):
-            text = squeezed(block.text)
-            wanted = any(segment in text for segment in gold.wanted)
-            if wanted != any(segment in text for segment in gold.unwanted):
-                outcomes[wanted, role in CONTENT_ROLES] += 1
-    errors = outcomes[True, False] + outcomes[False, True]
-    right = [outcomes[kind, kind] for kind in (True, False)]
-    return sum(2 * count / max(1, 2 * count + errors) for count in right) / 2
+            content = gold.says(block.text)
+            if content is not None:
+                judged.append((content, role in CONTENT_ROLES))
+    return macro_f1(judged)
 
 
 def measures(ways: dict[str, Way]) -> list[dict[str, object]]:

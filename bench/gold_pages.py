@@ -4,6 +4,7 @@ import json
 import re
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,13 @@ class GoldPage:
     def site(self) -> str:
         """The last two labels of the host."""
         return ".".join((urlsplit(self.url).hostname or "").split(".")[-2:])
+
+    def says(self, text: str) -> bool | None:
+        """Whether a block's text is content: True or False if it holds wanted or unwanted segments, else None."""
+        inside = squeezed(text)
+        wanted = any(segment in inside for segment in self.wanted)
+        unwanted = any(segment in inside for segment in self.unwanted)
+        return None if wanted == unwanted else wanted
 
     @property
     def is_for_learning(self) -> bool:
@@ -74,6 +82,18 @@ class Score:
     def recall(self) -> float:
         """Found among the wanted segments."""
         return self.found / max(1, self.found + self.missed)
+
+
+def macro_f1(judged: Iterable[tuple[bool, bool]]) -> float:
+    """Mean of the F1 of content and the F1 of the rest.
+
+    Args:
+        judged: for each block whether it is content, and whether it was taken for it.
+    """
+    outcomes = Counter(judged)
+    errors = outcomes[True, False] + outcomes[False, True]
+    right = [outcomes[kind, kind] for kind in (True, False)]
+    return sum(2 * count / max(1, 2 * count + errors) for count in right) / 2
 
 
 def read_gold(folder: Path) -> list[GoldPage]:

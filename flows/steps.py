@@ -73,7 +73,8 @@ def chunk(run: Run) -> None:
     """Cut documents into passages."""
     settings = run.corpus.encoder
     with run.stage("chunk") as stage:
-        passages.chunk(stage, encoder_id(settings), token_counter(settings).count)
+        open_encoder = partial(opening.encoder, settings, run.progress)
+        passages.chunk(stage, encoder_id(settings), token_counter(settings), open_encoder)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

@@ -1,11 +1,27 @@
 """Token counts without loading a model."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from tokenizers import Tokenizer
 
 from schemas.errors import ModelError
+
+WORD = re.compile(r"\S+")
+
+
+class TextTokenizer(Protocol):
+    """Anything that counts tokens and knows where they stand."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, special tokens included."""
+        ...
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of a text stands, as (first character, one past the last); no special tokens."""
+        ...
 
 
 class TokenCounter:
@@ -37,6 +53,10 @@ class TokenCounter:
         """Tokens of each text."""
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """See `TextTokenizer.spans`."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
+
 
 class WordCounter:
     """Counts words, as the fake encoder's tokens."""
@@ -48,3 +68,7 @@ class WordCounter:
     def count(self, texts: Sequence[str]) -> list[int]:
         """Words of each text."""
         return [self(text) for text in texts]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """See `TextTokenizer.spans`."""
+        return [word.span() for word in WORD.finditer(text)]

@@ -20,7 +20,11 @@ CHUNKS = Table(
         column("text", pa.string(), "the passage: document text from start to end"),
         column("text_hash", pa.string(), "hash of the normalised text that models see, heading path included"),
         column("kind", pa.string(), "text, table, code or list"),
-        column("start", pa.int32(), "first character in the document text"),
+        column(
+            "start",
+            pa.int32(),
+            "first character in the document text; before the last chunk's end where they overlap",
+        ),
         column("end", pa.int32(), "one past the last character in the document text"),
         column("tokens", pa.int32(), "tokens of heading path and text in the encoder's tokenizer"),
         column("chunker_id", pa.string(), "fingerprint of the chunker and its settings"),

@@ -135,6 +135,28 @@ class ChunkSettings(Settings):
     """How documents are cut."""
 
     max_tokens: int = Field(200, ge=16, le=512, description="longest chunk in the encoder's tokens, headings included")
+    strategy: Literal["structure", "fixed", "recursive", "semantic"] = Field(
+        "structure",
+        description="structure packs whole paragraphs, items, rows and code below their headings; fixed cuts windows "
+        "of max_tokens; recursive cuts at the coarsest of blank lines, lines, sentences and words that fits; semantic "
+        "is structure that also cuts where a paragraph is unlike the one before it",
+    )
+    overlap_tokens: int | None = Field(
+        None, ge=0, description="fixed and recursive: tokens shared with the chunk before, at most max_tokens / 4"
+    )
+    similarity: float | None = Field(
+        None, ge=-1, le=1, description="semantic: least cosine of two neighbouring paragraphs in one chunk; 0.4"
+    )
+
+    @model_validator(mode="after")
+    def _fits_strategy(self) -> "ChunkSettings":
+        if self.overlap_tokens is not None and self.strategy not in ("fixed", "recursive"):
+            raise ValueError(f"overlap_tokens is for strategies fixed and recursive, not {self.strategy}")
+        if self.similarity is not None and self.strategy != "semantic":
+            raise ValueError(f"similarity is for strategy semantic, not {self.strategy}")
+        if 4 * (self.overlap_tokens or 0) > self.max_tokens:
+            raise ValueError(f"overlap_tokens is more than a quarter of max_tokens, {self.max_tokens}")
+        return self
 
 
 class LanguageModelSettings(Settings):

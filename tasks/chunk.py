@@ -1,65 +1,91 @@
 """Chunks from documents: passages that fit the encoder, keep their headings and survive edits next to them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
 
+from models.encoder import Encoder
+from models.tokens import TextTokenizer
 from schemas.chunks import CHUNKS
 from schemas.corpus import ChunkSettings
 from schemas.hashing import digest, fingerprint, text_hash
-from schemas.passage import passage_text
-from tasks.chunking.packing import Part, pack
-from tasks.chunking.sections import Section, read_sections
-from tasks.chunking.units import Kind, Unit, read_units
+from tasks.chunking.chunker import Chunker
+from tasks.chunking.fixed import FixedChunker
+from tasks.chunking.recursive import RecursiveChunker
+from tasks.chunking.semantic import SemanticChunker
+from tasks.chunking.structure import StructureChunker
 from tasks.outcome import Outcome
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raised by every change that can change where chunks begin and end."""
+
+DEFAULT_SIMILARITY = 0.4
+"""Least cosine within a passage of strategy `semantic` where a corpus names none."""
 
 COLUMNS = pa.schema([field for field in CHUNKS.schema if field.name != "run_id"])
 """What `chunk_documents` hands back: a chunks row before the job stamps its run."""
 
-CountTokens = Callable[[Sequence[str]], list[int]]
-"""Tokens of each text as the encoder counts them, special tokens included."""
-
 INHERITED = ("doc_id", "url", "directives", "licence", "withheld", "body_hash", "extractor_id", "ds", "live")
 """Columns that a chunk has from its document as they are."""
-
-_KIND_OF_UNIT: dict[Kind, str] = {"heading": "text", "text": "text", "item": "list", "row": "table", "code": "code"}
 
 
 def chunker_id(settings: ChunkSettings, tokenizer_fingerprint: str) -> str:
     """Fingerprint of all that decides where chunks begin and end, and how many tokens they count."""
-    content = {"code": CODE_VERSION, "settings": settings.model_dump(mode="json"), "tokenizer": tokenizer_fingerprint}
+    content = {"code": CODE_VERSION, "settings": _named(settings), "tokenizer": tokenizer_fingerprint}
+    if settings.strategy == "recursive":
+        content["library"] = f"semantic-text-splitter {version('semantic-text-splitter')}"
     return fingerprint(content)
 
 
-def chunk_documents(
-    documents: pa.Table, settings: ChunkSettings, count_tokens: CountTokens, tokenizer_fingerprint: str
-) -> Outcome:
+def _named(settings: ChunkSettings) -> dict[str, Any]:
+    """The settings that count: one that a corpus leaves alone can be added to the schema without cutting anew."""
+    return {"max_tokens": settings.max_tokens} | settings.model_dump(mode="json", exclude_defaults=True)
+
+
+def open_chunker(settings: ChunkSettings, tokenizer: TextTokenizer, open_encoder: Callable[[], Encoder]) -> Chunker:
+    """The chunker that the settings name.
+
+    Args:
+        tokenizer: the encoder's own.
+        open_encoder: called by the strategy that needs vectors, when it cuts its first document.
+    """
+    overlap = settings.overlap_tokens or 0
+    if settings.strategy == "fixed":
+        return FixedChunker(settings.max_tokens, tokenizer, overlap)
+    if settings.strategy == "recursive":
+        return RecursiveChunker(settings.max_tokens, tokenizer, overlap)
+    if settings.strategy == "semantic":
+        similarity = DEFAULT_SIMILARITY if settings.similarity is None else settings.similarity
+        return SemanticChunker(settings.max_tokens, tokenizer, similarity, open_encoder)
+    return StructureChunker(settings.max_tokens, tokenizer)
+
+
+def chunk_documents(documents: pa.Table, chunker: Chunker, chunker_id: str) -> Outcome:
     """Cut every document into passages.
 
-    For every chunk `document.text[start:end] == text`. Between chunks stand only white space and headings
-    that are in the heading path of the chunks below them.
+    For every chunk `document.text[start:end] == text`. Between chunks stands only white space and, where the
+    strategy takes them out, headings that are in the heading path of the chunks below them. A chunk of a strategy
+    with an overlap begins before the one before it ends.
 
     Args:
         documents: rows of the documents table.
-        count_tokens: the encoder's own count; a passage with its heading path costs at most `max_tokens`.
-        tokenizer_fingerprint: of what counts.
+        chunker: from `open_chunker`.
+        chunker_id: of that chunker's settings.
 
     Returns:
-        Rows of the chunks table without `run_id`; there are no rejections.
+        Rows of the chunks table without `run_id`, and the tokens that an encoder read; there are no rejections.
     """
-    chunker = Chunker(settings.max_tokens, count_tokens)
-    made_by = {"chunker_id": chunker_id(settings, tokenizer_fingerprint)}
+    before = chunker.tokens_read
+    made_by = {"chunker_id": chunker_id}
     rows = [row | made_by for document in documents.to_pylist() for row in _rows(document, chunker)]
-    return Outcome(pa.Table.from_pylist(rows, schema=COLUMNS))
+    table = pa.Table.from_pylist(rows, schema=COLUMNS)
+    return Outcome(table, prompt_tokens=chunker.tokens_read - before)
 
 
-def _rows(document: Mapping[str, Any], chunker: "Chunker") -> Iterator[dict[str, Any]]:
+def _rows(document: Mapping[str, Any], chunker: Chunker) -> Iterator[dict[str, Any]]:
     seen: Counter[str] = Counter()
     for ordinal, passage in enumerate(chunker.passages(document["title"], document["text"])):
         text = document["text"][passage.start : passage.end]
@@ -77,101 +103,3 @@ def _rows(document: Mapping[str, Any], chunker: "Chunker") -> Iterator[dict[str,
             "tokens": passage.tokens,
         }
         seen[key] += 1
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A stretch of a document, its headings and what both cost."""
-
-    heading_path: tuple[str, ...]
-    start: int
-    end: int
-    kind: str
-    tokens: int
-
-
-class Chunker:
-    """Cuts documents by their structure.
-
-    Args:
-        max_tokens: most tokens of a passage with its heading path.
-        count_tokens: see `CountTokens`. It is asked a document's questions together, because every
-            call of a tokenizer costs more than a short text does.
-    """
-
-    def __init__(self, max_tokens: int, count_tokens: CountTokens) -> None:
-        self._max_tokens = max_tokens
-        self._count_tokens = count_tokens
-        self._special_tokens = count_tokens([""])[0]
-        # A path is context: half of the budget is the passage's own.
-        self._longest_path = (max_tokens - self._special_tokens) // 2
-        self._known: dict[str, int] = {}
-
-    def passages(self, title: str, text: str) -> list[Passage]:
-        """Passages of a document in order."""
-        self._known = {}
-        units = read_units(text)
-        short_title = self._shortened(title)
-        self._foresee(short_title, text, units)
-        sections = read_sections(short_title, text, self._path_fits, units)
-        runs = [(section.heading_path, run) for section in sections for run in self._runs(text, section)]
-        self._counted([_run_text(text, path, run) for path, run in runs])
-        return [passage for path, run in runs for passage in self._measured(text, path, run)]
-
-    def _foresee(self, title: str, text: str, units: Sequence[Unit]) -> None:
-        """Count what is sure to be asked for, in one call."""
-        likely = read_sections(title, text, lambda _: True, units)
-        paths = {passage_text(section.heading_path[:depth], "") for section in likely for depth in _depths(section)}
-        self._counted([*paths, *(text[unit.start : unit.end] for unit in units)])
-
-    def _counted(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, special tokens included."""
-        unknown = list({text for text in texts if text not in self._known})
-        if unknown:
-            self._known.update(zip(unknown, self._count_tokens(unknown), strict=True))
-        return [self._known[text] for text in texts]
-
-    def _cost(self, texts: Sequence[str]) -> list[int]:
-        return [count - self._special_tokens for count in self._counted(texts)]
-
-    def _path_fits(self, path: Sequence[str]) -> bool:
-        return self._cost([passage_text(path, "")])[0] <= self._longest_path
-
-    def _shortened(self, title: str) -> str:
-        while not self._path_fits([title]):
-            title = title[: len(title) * 3 // 4].rstrip()
-        return title
-
-    def _budget(self, path: Sequence[str]) -> int:
-        return self._max_tokens - self._counted([passage_text(path, "")])[0]
-
-    def _runs(self, text: str, section: Section) -> Iterator[list[Part]]:
-        parts = [Part(unit.kind, unit.start, unit.end) for unit in section.units]
-        return pack(text, parts, self._budget(section.heading_path), self._cost)
-
-    def _measured(
-        self, text: str, path: tuple[str, ...], run: Sequence[Part], budget: int | None = None
-    ) -> Iterator[Passage]:
-        """The run as a passage, or as several where its parts cost more together than one by one."""
-        tokens = self._counted([_run_text(text, path, run)])[0]
-        smaller = (self._budget(path) if budget is None else budget) - max(1, tokens - self._max_tokens)
-        if tokens <= self._max_tokens or smaller < 1:
-            yield Passage(path, run[0].start, run[-1].end, _kind(run), tokens)
-            return
-        for smaller_run in pack(text, run, smaller, self._cost):
-            yield from self._measured(text, path, smaller_run, smaller)
-
-
-def _depths(section: Section) -> range:
-    return range(1, len(section.heading_path) + 1)
-
-
-def _run_text(text: str, path: tuple[str, ...], run: Sequence[Part]) -> str:
-    return passage_text(path, text[run[0].start : run[-1].end])
-
-
-def _kind(run: Sequence[Part]) -> str:
-    characters: Counter[str] = Counter()
-    for part in run:
-        characters[_KIND_OF_UNIT[part.kind]] += part.end - part.start
-    return characters.most_common(1)[0][0]

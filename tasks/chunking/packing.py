@@ -4,6 +4,12 @@ Filling passages one after another would be simpler, but a paragraph that grows 
 every boundary after it. Here a run of units that is too long for one passage is divided at the seam whose
 neighbourhood hashes lowest, and each half again (content-defined, as in LBFS, doi 10.1145/502034.502052):
 a seam depends on the words right after it, not on what was packed before.
+
+The lowest of all seams is taken, wherever it stands, so that divisions form a treap (Seidel and Aragon,
+doi 10.1007/BF01940876): another value of one seam only regroups the units around it. So a unit that is
+edited changes passages that hold it. Others change in two cases. Where the unit no longer fits beside the
+units that shared its passage, they are divided anew. Where its first words change, or whether it ends with
+a colon, so may the passages of its two neighbours. No edit reaches farther.
 """
 
 import re
@@ -26,6 +32,7 @@ _FINER: dict[Kind, tuple[re.Pattern[str], ...]] = {
     "row": (_LINE, _CELL, _WORD),
     "code": (_BLANK_LINE, _LINE, _WORD),
 }
+Resistance = tuple[int, str, str]
 _SLICE_CHARACTERS = 8
 _OPENING_CHARACTERS = 24
 
@@ -62,27 +69,27 @@ def pack(text: str, parts: Sequence[Part], budget: int, cost: Cost) -> Iterator[
             yield from pack(text, _cut(text, part), budget, cost)
 
 
-def _runs(costs: Sequence[int], resistances: Sequence[tuple[int, str]], budget: int) -> Iterator[tuple[int, int]]:
+def _runs(costs: Sequence[int], resistances: Sequence[Resistance], budget: int) -> Iterator[tuple[int, int]]:
     totals = [0, *accumulate(costs)]
     pending = [(0, len(costs))]
     while pending:
         first, last = pending.pop()
-        count = last - first
-        if count == 1 or totals[last] - totals[first] <= budget:
+        if last - first == 1 or totals[last] - totals[first] <= budget:
             yield first, last
             continue
-        # Only the middle half: by count, not by tokens, so that a longer paragraph moves nothing.
-        candidates = range(first + max(1, count // 4), last - count // 4)
-        seam = min(candidates, key=lambda place: (resistances[place], abs(2 * place - first - last)))
+        # The middle only decides between parts that say the same.
+        seam = min(range(first + 1, last), key=lambda place: (resistances[place], abs(2 * place - first - last)))
         pending += [(seam, last), (first, seam)]
 
 
-def _resistances(text: str, parts: Sequence[Part]) -> list[tuple[int, str]]:
+def _resistances(text: str, parts: Sequence[Part]) -> list[Resistance]:
     """How unwilling the text is to be divided before each part; ties are broken by the words that follow."""
-    return [(0, "")] + [
-        (_bond(text, before, part), digest(text[part.start : min(part.end, part.start + _OPENING_CHARACTERS)]))
-        for before, part in pairwise(parts)
-    ]
+    return [(0, "", ""), *(_resistance(text, before, part) for before, part in pairwise(parts))]
+
+
+def _resistance(text: str, before: Part, part: Part) -> Resistance:
+    inside = text[part.start : part.end]
+    return _bond(text, before, part), digest(inside[:_OPENING_CHARACTERS]), digest(inside)
 
 
 def _bond(text: str, before: Part, part: Part) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from schemas.hashing import normalise
+from tasks.chunking.packing import Part
 from tasks.chunking.units import Unit
 
 
@@ -17,6 +18,11 @@ class Section:
 
     heading_path: tuple[str, ...]
     units: list[Unit] = field(default_factory=list)
+
+    @property
+    def parts(self) -> list[Part]:
+        """The units as packing takes them."""
+        return [Part(unit.kind, unit.start, unit.end) for unit in self.units]
 
 
 def read_sections(title: str, text: str, fits: Callable[[Sequence[str]], bool], units: Sequence[Unit]) -> list[Section]:

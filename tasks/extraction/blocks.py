@@ -1,5 +1,6 @@
 """Blocks: a page as the flat sequence of passages that a reader sees."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,3 +45,11 @@ class Block:
     cells: tuple[str, ...] = ()
     group: int = 0
     link_characters: int = 0
+
+
+def elements_around(block: Block) -> Iterator[Element]:
+    """The elements that a block is in, from the innermost outwards."""
+    element: Element | None = block.element
+    while element is not None:
+        yield element
+        element = element.parent

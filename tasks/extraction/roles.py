@@ -1,9 +1,9 @@
 """What part each block of a page plays, by rules over its elements and the classifier's verdict."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, get_args
 
-from tasks.extraction.blocks import Block, Element
+from tasks.extraction.blocks import Block, elements_around
 from tasks.extraction.features import is_link
 from tasks.extraction.page import Page
 
@@ -30,19 +30,12 @@ def roles(page: Page, content: Sequence[Block]) -> list[Role]:
 def _content_role(block: Block, title: Block | None) -> Role:
     if block is title:
         return "title"
-    if any(element.tag in _CAPTIONS for element in _around(block)):
+    if any(element.tag in _CAPTIONS for element in elements_around(block)):
         return "caption"
     return _ROLE_OF_KIND.get(block.kind, "body")
 
 
 def _outer_role(block: Block) -> Role:
-    tags = (element.tag for element in _around(block))
+    tags = (element.tag for element in elements_around(block))
     named = next((_ROLE_OF_ELEMENT[tag] for tag in tags if tag in _ROLE_OF_ELEMENT), None)
     return named or ("nav" if is_link(block) else "boilerplate")
-
-
-def _around(block: Block) -> Iterator[Element]:
-    element: Element | None = block.element
-    while element is not None:
-        yield element
-        element = element.parent

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from models.tokens import TokenCounter
+from models.tokens import TokenCounter, WordCounter
 from schemas.errors import ModelError
 
 
@@ -29,6 +29,11 @@ def test_neither_stored_truncation_nor_padding_counts(folder: Path) -> None:
 
 def test_a_window_cuts(folder: Path) -> None:
     assert TokenCounter(folder, window=2).count(["a", "a b a"]) == [1, 2]
+
+
+def test_spans_are_places_in_the_text_as_written(folder: Path) -> None:
+    assert TokenCounter(folder).spans("a  \u9577b\n a") == [(0, 1), (3, 5), (7, 8)]
+    assert WordCounter().spans("a  \u9577b\n a") == [(0, 1), (3, 5), (7, 8)]
 
 
 def test_no_tokenizer_is_one_line(tmp_path: Path) -> None:

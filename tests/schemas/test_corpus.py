@@ -8,6 +8,7 @@ from schemas.corpus import known_corpora, load_corpus
 from schemas.errors import CorpusError, UnknownName
 
 CRAWL = '[crawl]\nseeds = ["http://example.org/"]\n'
+CHUNK = f'name = "mine"\n{CRAWL}[chunk]\n'
 FOLDER = '[folder]\npath = "pages"\nurl_prefix = "http://example.org/"\n'
 
 
@@ -40,6 +41,15 @@ def test_defaults_and_an_own_root(tmp_path: Path) -> None:
         ('name = "mine"\n', "file: Value error, names no source of pages; add [crawl], [warc] or [folder]"),
         (f'name = "mine"\n{FOLDER}pattern = "../*"\n', "folder.pattern: Value error, does not stay below the folder"),
         (f'name = "mine"\n{FOLDER}'.replace("org/", "org"), "folder.url_prefix: String should match pattern"),
+        (f"{CHUNK}overlap_tokens = 9", "chunk: Value error, overlap_tokens is for strategies fixed and recursive, not"),
+        (
+            f'{CHUNK}strategy = "fixed"\nsimilarity = 0.5',
+            "chunk: Value error, similarity is for strategy semantic",
+        ),
+        (
+            f'{CHUNK}strategy = "fixed"\noverlap_tokens = 51',
+            "chunk: Value error, overlap_tokens is more than a",
+        ),
         (f'name = "mine"\n{CRAWL}allow = ["("]\n', "crawl.allow.0: Value error, not a regular expression"),
     ],
 )

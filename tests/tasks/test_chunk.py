@@ -1,32 +1,29 @@
 """Chunking: passages that lose nothing, fit, and stay the same when something else is edited."""
 
 import re
-from collections.abc import Sequence
 from datetime import date
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from models.fake import FakeEncoder
 from models.folders import model_folder
 from models.tokens import TokenCounter
 from schemas.chunks import CHUNKS
 from schemas.corpus import ChunkSettings
-from schemas.hashing import digest, normalise
+from schemas.hashing import digest
 from schemas.passage import passage_text
-from tasks.chunk import Chunker, Passage, chunk_documents, chunker_id
+from tasks.chunk import chunk_documents, chunker_id, open_chunker
+from tasks.chunking.chunker import Passage
+from tasks.chunking.structure import StructureChunker
+from tests.tasks.chunking.documents import paragraph
+from tests.tasks.chunking.word_tokens import WordTokens
 
 SMALL = ChunkSettings(max_tokens=16)
 
 
-def count_words(texts: Sequence[str]) -> list[int]:
-    """Words and signs, and two special tokens around them, as BERT's tokenizer adds."""
-    return [2 + len(re.findall(r"\w+|[^\w\s]", text)) for text in texts]
-
-
 def passages(text: str, max_tokens: int = 30, title: str = "Title") -> list[Passage]:
-    return Chunker(max_tokens, count_words).passages(title, text)
+    return StructureChunker(max_tokens, WordTokens()).passages(title, text)
 
 
 def texts(text: str, max_tokens: int = 30) -> list[str]:
@@ -90,7 +87,8 @@ def test_long_heading_path_leaves_room() -> None:
 
 def test_repeated_passage_gets_a_key_of_its_own() -> None:
     same = "same words here"
-    made = chunk_documents(pa.Table.from_pylist([document(f"# A\n\n{same}\n\n# A\n\n{same}")]), SMALL, count_words, "t")
+    table = pa.Table.from_pylist([document(f"# A\n\n{same}\n\n# A\n\n{same}")])
+    made = chunk_documents(table, StructureChunker(16, WordTokens()), "c")
     first, second = made.rows.to_pylist()
     assert first["text_hash"] == second["text_hash"]
     assert [row["chunk_id"] for row in (first, second)] == [digest("d", first["text_hash"], n) for n in "01"]
@@ -98,71 +96,20 @@ def test_repeated_passage_gets_a_key_of_its_own() -> None:
 
 
 def test_chunker_id_follows_settings_and_tokenizer() -> None:
-    assert len({chunker_id(SMALL, "t"), chunker_id(ChunkSettings(), "t"), chunker_id(SMALL, "u")}) == 3
-
-
-def paragraph(number: int, length: int = 15) -> str:
-    return " ".join(digest(str(number), str(word))[:5] for word in range(length)) + "."
-
-
-def test_edit_in_a_paragraph_changes_only_passages_that_hold_it() -> None:
-    paragraphs = [paragraph(number) for number in range(40)]
-    before = set(texts("\n\n".join(paragraphs), 80))
-    for number in range(40):
-        edited = paragraphs.copy()
-        edited[number] = edited[number].replace(".", " indeed.")
-        changed = set(texts("\n\n".join(edited), 80)) - before
-        assert len(changed) == 1
-        assert edited[number] in changed.pop()
-
-
-def test_inserted_paragraph_leaves_most_passages_alone() -> None:
-    paragraphs = [paragraph(number) for number in range(80)]
-    before = set(texts("\n\n".join(paragraphs), 80))
-    inserted = ["\n\n".join([*paragraphs[:place], "a new one", *paragraphs[place:]]) for place in range(80)]
-    new = [len(set(texts(text, 80)) - before) for text in inserted]
-    assert sum(new) / len(new) < 4
-
-
-WORDS = st.lists(
-    st.sampled_from(["alpha", "beta", "γάμμα", "d.", "e: ", "\u3000", "長い文。", "|"]), min_size=1, max_size=40
-)
-BLOCKS = st.one_of(
-    WORDS.map(" ".join),
-    st.tuples(st.integers(1, 6), WORDS).map(lambda heading: f"{'#' * heading[0]} {' '.join(heading[1])}"),
-    st.lists(WORDS, min_size=1, max_size=5).map(lambda items: "\n".join(f"- {' '.join(item)}" for item in items)),
-    st.lists(WORDS, min_size=1, max_size=5).map(lambda rows: "\n".join(f"| {' | '.join(row)} |" for row in rows)),
-    st.lists(WORDS, max_size=8).map(lambda lines: "\n".join(["```", *map(" ".join, lines), "```"])),
-    st.text(max_size=60),
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(BLOCKS, max_size=12).map("\n\n".join), st.integers(16, 64), st.text(max_size=80))
-def test_nothing_is_lost_and_everything_fits(text: str, max_tokens: int, title: str) -> None:
-    made = passages(text, max_tokens, title)
-    position = 0
-    for passage, following in zip(made, [*made, None][1:], strict=True):
-        assert position <= passage.start < passage.end
-        assert passage.tokens <= max_tokens
-        check_gap(text[position : passage.start], passage.heading_path)
-        position = passage.end
-        assert following is None or following.start >= position
-    assert not text[position:].strip()
-
-
-def check_gap(gap: str, heading_path: tuple[str, ...]) -> None:
-    known = {normalise(heading) for heading in heading_path}
-    for line in filter(str.strip, gap.split("\n")):
-        assert re.match("#{1,6} ", line)
-        assert normalise(line.lstrip("#")) in known
+    strategies = ("structure", "fixed", "recursive", "semantic")
+    others = [ChunkSettings(strategy=strategy) for strategy in strategies]
+    others += [ChunkSettings(strategy="fixed", overlap_tokens=9), ChunkSettings(strategy="semantic", similarity=0.1)]
+    assert len({chunker_id(SMALL, "t"), chunker_id(SMALL, "u"), *(chunker_id(other, "t") for other in others)}) == 8
+    assert chunker_id(ChunkSettings(), "t") == chunker_id(ChunkSettings(strategy="structure", max_tokens=200), "t")
 
 
 @pytest.mark.slow
-def test_budget_holds_in_the_encoders_own_tokens() -> None:
+@pytest.mark.parametrize("strategy", ["structure", "fixed", "recursive", "semantic"])
+def test_budget_holds_in_the_encoders_own_tokens(strategy: str) -> None:
     counter = TokenCounter(model_folder("all-MiniLM-L6-v2"))
     text = "\n\n".join([paragraph(number, 90) for number in range(30)] + ["x" * 3000, "\u9577\u3044\u6587" * 300])
-    made = Chunker(60, counter.count).passages("Title", text)
+    settings = ChunkSettings.model_validate({"strategy": strategy, "max_tokens": 60})
+    made = open_chunker(settings, counter, FakeEncoder).passages("Title", text)
     counted = counter.count([passage_text(passage.heading_path, text[passage.start : passage.end]) for passage in made])
     assert counted == [passage.tokens for passage in made]
     assert max(counted) <= 60
