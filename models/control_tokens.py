@@ -5,6 +5,14 @@ from collections.abc import Iterable, Sequence
 
 from models.language import Message, Prompt
 
+COMMON_CONTROL_TOKENS = re.compile(
+    r"<[|\uff5c][^|\uff5c<>\n]{1,60}[|\uff5c]>"  # <|im_end|>, <|eot_id|>, and the same with full-width bars
+    r"|</?(?:s|bos|eos|unk|pad|start_of_turn|end_of_turn|think|tool_call|tool_response)>"
+    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
+    r"|<</?SYS>>"
+)
+"""The control tokens of the common chat templates: for a model whose tokenizer is out of reach."""
+
 
 def control_token_pattern(tokens: Iterable[str]) -> re.Pattern[str]:
     """Matches any of the tokens; the longest first, so that none hides in another."""

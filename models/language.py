@@ -57,6 +57,10 @@ class Generation:
     finish_reason: FinishReason
 
 
+TOO_LONG = Generation(text="", prompt_tokens=0, output_tokens=0, finish_reason="too_long")
+"""The answer to a prompt that was not asked."""
+
+
 class LanguageModel(Protocol):
     """Anything that continues conversations."""
 

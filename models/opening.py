@@ -5,6 +5,7 @@ from models.fake import FAKE_ENCODER_ID, FAKE_MODEL_ID, FakeEncoder, FakeLanguag
 from models.folders import model_folder, model_id
 from models.language import LanguageModel
 from models.sentence_transformer import SentenceTransformerEncoder, sentence_transformer_id
+from models.server import ServerLanguageModel, server_model_id
 from models.tokens import TokenCounter, WordCounter
 from models.vllm_engine import VllmLanguageModel
 from schemas.corpus import EncoderSettings, LanguageModelSettings
@@ -16,19 +17,23 @@ def language_model_id(settings: LanguageModelSettings) -> str:
     Raises:
         SetupError: there is no such model.
     """
-    return FAKE_MODEL_ID if settings.engine == "fake" else model_id(model_folder(settings.model))
+    if settings.engine == "fake":
+        return FAKE_MODEL_ID
+    return server_model_id(settings) if settings.engine == "server" else model_id(model_folder(settings.model))
 
 
 def open_language_model(settings: LanguageModelSettings) -> LanguageModel:
     """Load a language model; vLLM takes most of a minute.
 
     Raises:
-        SetupError: there is no such model.
+        SetupError: there is no such model, or the key of its server is not set.
         ModelError: it does not load.
     """
     if settings.engine == "fake":
         return FakeLanguageModel(settings.context_tokens)
-    return VllmLanguageModel(model_folder(settings.model), settings.context_tokens, settings.memory_gib)
+    if settings.engine == "server":
+        return ServerLanguageModel(settings)
+    return VllmLanguageModel(model_folder(settings.model), settings)
 
 
 def encoder_id(settings: EncoderSettings) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from models.control_tokens import control_token_pattern, neutralise_prompt
 from models.environment import let_modules_be_inspected, prepare_environment
 from models.folders import model_id
-from models.language import Generation, JsonSchema, Prompt, Sampling
+from models.language import TOO_LONG, Generation, JsonSchema, Prompt, Sampling
+from schemas.corpus import LanguageModelSettings, ParallelSettings
 from schemas.errors import ModelError
 
 if TYPE_CHECKING:
@@ -20,17 +21,16 @@ class VllmLanguageModel:
 
     Args:
         folder: of the model: safetensors, tokenizer, chat template.
-        context_tokens: longest prompt and output together.
-        memory_gib: memory of the key-value cache on a CPU.
+        settings: context, memory, and how the work is spread over devices.
 
     Raises:
         ModelError: vLLM is not installed, or refuses the model.
     """
 
-    def __init__(self, folder: Path, context_tokens: int, memory_gib: float) -> None:
+    def __init__(self, folder: Path, settings: LanguageModelSettings) -> None:
         self.model_id = model_id(folder)
-        self._context_tokens = context_tokens
-        self._engine = _start(folder, context_tokens, memory_gib)
+        self._context_tokens = settings.context_tokens
+        self._engine = _start(folder, settings.context_tokens, settings.memory_gib, settings.parallel)
         self._tokenizer: Any = self._engine.get_tokenizer()
         self._control_tokens = control_token_pattern(_control_tokens(self._tokenizer))
 
@@ -62,10 +62,9 @@ class VllmLanguageModel:
 
 
 BFLOAT16_CPUS = ("avx512_bf16", "amx_bf16", "bf16")  # names torch gives to x86 and Arm instruction sets
-TOO_LONG = Generation(text="", prompt_tokens=0, output_tokens=0, finish_reason="too_long")
 
 
-def _start(folder: Path, context_tokens: int, memory_gib: float) -> "LLM":
+def _start(folder: Path, context_tokens: int, memory_gib: float, parallel: ParallelSettings) -> "LLM":
     prepare_environment()
     try:
         from vllm import LLM
@@ -83,6 +82,7 @@ def _start(folder: Path, context_tokens: int, memory_gib: float) -> "LLM":
             # White space in JSON costs tokens.
             structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
             seed=0,
+            **parallel.model_dump(exclude_none=True),
         )
     except ImportError as error:
         raise ModelError("vLLM is not installed", remedy="Run: make install") from error

@@ -159,13 +159,42 @@ class ChunkSettings(Settings):
         return self
 
 
+class ParallelSettings(Settings):
+    """How vLLM in this process spreads its work; handed to it as it is. Nothing here changes what is written."""
+
+    tensor_parallel_size: int | None = Field(None, ge=1, description="devices that share every layer")
+    pipeline_parallel_size: int | None = Field(None, ge=1, description="groups of devices that share the layers")
+    data_parallel_size: int | None = Field(None, ge=1, description="copies of the model")
+    enable_expert_parallel: bool | None = Field(None, description="spread the experts of a mixture over devices")
+    distributed_executor_backend: Literal["mp", "ray", "uni"] | None = Field(None, description="who starts workers")
+    max_num_seqs: int | None = Field(None, ge=1, description="sequences written at the same time")
+    max_num_batched_tokens: int | None = Field(None, ge=1, description="tokens in one step")
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1, description="share of a GPU's memory to use")
+
+
 class LanguageModelSettings(Settings):
     """Who writes."""
 
-    engine: Literal["vllm", "fake"] = Field("vllm", description="vLLM in this process; fake is for tests")
-    model: str = Field("SmolLM2-135M-Instruct", description="name of a prepared model, or a folder of one")
-    context_tokens: int = Field(2048, ge=256, description="longest prompt and output together")
-    memory_gib: float = Field(1.0, gt=0, description="memory of the key-value cache")
+    engine: Literal["vllm", "server", "fake"] = Field(
+        "vllm", description="vLLM in this process, an OpenAI-compatible server, or for tests a fake"
+    )
+    model: str = Field(
+        "SmolLM2-135M-Instruct", description="name of a prepared model, or a folder of one; of a server: its name there"
+    )
+    context_tokens: int = Field(2048, ge=256, description="longest prompt and output together; a server has its own")
+    memory_gib: float = Field(1.0, gt=0, description="memory of the key-value cache of vLLM in this process")
+    parallel: ParallelSettings = ParallelSettings()
+    url: str = Field("", pattern=r"^(https?://\S+)?$", description="of the server, such as http://127.0.0.1:8000/v1")
+    api_key_variable: str = Field("", description="environment variable with the server's key, if it wants one")
+    concurrency: int = Field(16, ge=1, le=1024, description="requests under way to the server")
+    retries: int = Field(40, ge=0, description="tries after a first one that failed; 40 wait for about five minutes")
+    timeout_seconds: float = Field(300, gt=0, description="longest wait for one answer of the server")
+
+    @model_validator(mode="after")
+    def _server_has_a_url(self) -> "LanguageModelSettings":
+        if (self.engine == "server") != bool(self.url):
+            raise ValueError('engine = "server" and url belong together')
+        return self
 
 
 class EncoderSettings(Settings):
