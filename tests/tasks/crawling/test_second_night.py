@@ -7,13 +7,15 @@ from http.server import BaseHTTPRequestHandler
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.corpus import ChunkSettings, CrawlSettings, ExtractSettings
+from schemas.corpus import CrawlSettings, ExtractSettings
 from schemas.hashing import digest
 from tasks.chunk import chunk_documents
+from tasks.chunking.structure import StructureChunker
 from tasks.crawling.fetch import fetch
 from tasks.crawling.frontier import confirm, next_round
 from tasks.crawling.order import FETCHED
 from tasks.extract import extract_pages
+from tests.tasks.chunking.word_tokens import WordTokens
 from tests.tasks.crawling.local_site import Answer, LocalSite
 
 HOST = "http://site.localhost"
@@ -72,9 +74,7 @@ def text_hashes(pages: pa.Table) -> Counter[str]:
     keyed = dated.append_column("page_key", pages["body_hash"]).filter(pc.equal(pages["outcome"], "ok"))
     documents = extract_pages(keyed, ExtractSettings(), "nightjar")
     assert not documents.rejections
-    passages = chunk_documents(
-        documents.rows, ChunkSettings(max_tokens=120), lambda texts: [len(text.split()) for text in texts], "words"
-    )
+    passages = chunk_documents(documents.rows, StructureChunker(120, WordTokens()), "words")
     return Counter(passages.rows["text_hash"].to_pylist())
 
 
