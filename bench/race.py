@@ -66,7 +66,10 @@ def race(processes: int, commits: int) -> dict[str, float]:
             subprocess.Popen([*command, "--writer", str(number)], stdout=subprocess.PIPE, text=True)
             for number in range(processes)
         ]
-        written = [int(writer.communicate()[0]) for writer in writers]
+        said = [writer.communicate()[0] for writer in writers]
+        if any(writer.returncode for writer in writers):
+            raise SystemExit("a writer gave up; its own message is above")
+        written = [int(count) for count in said]
         seconds = time.perf_counter() - begun
         stored = DeltaTable(str(Path(root) / "tables" / QUESTIONS.name)).to_pyarrow_table(columns=["question_id"])
     found = Counter(stored["question_id"].to_pylist())
