@@ -29,6 +29,9 @@ url_prefix = "https://birds.example.org/"
 [warc]
 files = ["*.warc.gz"]
 
+[deduplicate]
+enabled = false  # two pages here have one text
+
 [language_model]
 engine = "fake"
 

@@ -10,6 +10,7 @@ import sys
 from datetime import date
 from typing import Any
 
+from models.fake import FakeEncoder
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus
 from schemas.documents import DOCUMENTS
@@ -18,6 +19,7 @@ from schemas.table import Table
 from tasks.duplicates import deduplicate
 from tasks.passages import chunk
 from tasks.run import Run
+from tests.tasks.chunking.word_tokens import WordTokens
 from tests.tasks.test_deduplicate import edited, text_of
 from tests.tasks.test_job import Silent
 from warehouse.session import open_session
@@ -47,7 +49,7 @@ def night(warehouse: Warehouse, documents: tuple[tuple[str, str, bool], ...]) ->
     with run.stage("deduplicate") as stage:
         deduplicate(stage)
     with run.stage("chunk") as stage:
-        chunk(stage, "encoder", lambda texts: [len(text.split()) for text in texts])
+        chunk(stage, "encoder", WordTokens(), FakeEncoder)
     ledger = vars(run.ledgers[0])
     return {
         **{name: ledger[name] for name in ("rows_in", "rows_out", "skipped", "detail", "versions_written")},
