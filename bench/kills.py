@@ -152,9 +152,9 @@ def evenly(items: Sequence[T], number: int) -> list[T]:
     return [items[(2 * position + 1) * len(items) // (2 * number)] for position in range(number)]
 
 
-def nightly_command(corpus: str) -> list[str]:
+def nightly_command(corpus: str, ds: str = DS) -> list[str]:
     """The night as a user runs it. The installed command may belong to another checkout than this one."""
-    return [sys.executable, "-c", "from flows.cli import main; main()", "nightly", corpus, "--ds", DS]
+    return [sys.executable, "-c", "from flows.cli import main; main()", "nightly", corpus, "--ds", ds]
 
 
 def kill_when(command: list[str], reached: Callable[[], bool]) -> float | None:

@@ -17,7 +17,6 @@ MAX_URLS = 50_000
 # Elements in all: what an entry holds beside its URL (images, languages) is read and let go of, but not without end.
 MAX_ELEMENTS = 1_000_000
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _ENTRIES = {"urlset": "url", "sitemapindex": "sitemap"}
 
 
@@ -50,9 +49,7 @@ def read_listing(body: bytes, url: str) -> Listing:
         rules = Protego.parse(body[:MAX_ROBOTS_BYTES].decode("utf-8", errors="replace"))
         return Listing("sitemap_index", list(rules.sitemaps)[:MAX_URLS])
     try:
-        packed = body.startswith(_GZIP_MAGIC)
-        content = unpacked(body, "", "gzip" if packed else "", MAX_BYTES)
-        return _parsed(content)
+        return _parsed(unpacked(body, "", "gzip", MAX_BYTES))  # one that is not packed is taken as it is
     except UnpackingError as error:
         raise SitemapError(str(error)) from error
     except etree.XMLSyntaxError as error:

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from bench.kills import nightly_command
 from tests.small_site import PAGES
 from tests.tasks.crawling.archives import Answer, warc
 from warehouse.bundle import indexes_folder, open_bundle
@@ -69,9 +69,10 @@ def live_urls(corpus: Path, name: str) -> set[str]:
 
 def test_nights_over_files(corpus: Path, prefect_api: str) -> None:
     def nightly(ds: str) -> None:
-        command = [sys.executable, "-c", "from flows.cli import main; main()", "nightly", corpus.name, "--ds", ds]
         environment = {**os.environ, "PREFECT_API_URL": prefect_api, "PYTHONPATH": str(Path.cwd())}
-        subprocess.run(command, env=environment, cwd=corpus.parent, check=True, capture_output=True)
+        subprocess.run(
+            nightly_command(corpus.name, ds), env=environment, cwd=corpus.parent, check=True, capture_output=True
+        )
 
     nightly("2026-01-01")
     pages = {f"https://birds.example.org/{name}" for name in PAGES} | {HAWKS}
