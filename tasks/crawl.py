@@ -37,7 +37,8 @@ def crawl(stage: Stage, settings: CrawlSettings) -> None:
         with serve_site(site_settings) if site_settings else nullcontext() as site:
             while requests:
                 for rows in _rounds_rows(fetch(requests, settings, site), first=not len(seen)):
-                    _commit(stage, confirm(rows, stored))
+                    commit_pages(stage, confirm(rows, stored))
+                    stage.run.progress.advance(len(rows))
                     seen = pa.concat_tables([seen, rows.select(SEEN)])
                 requests = next_round(seen, settings, stored)
     finally:
@@ -55,11 +56,11 @@ def _rounds_rows(fetched: Iterator[pa.RecordBatch], first: bool) -> Iterator[pa.
     yield rows
 
 
-def _commit(stage: Stage, rows: pa.Table) -> None:
+def commit_pages(stage: Stage, rows: pa.Table) -> None:
+    """Commit rows of `pages` and account for them."""
     merged = stage.merge(PAGES, rows)
     stage.ledger.rows_in += len(rows)
     stage.ledger.rows_out += merged.inserted + merged.updated
-    stage.run.progress.advance(len(rows))
 
 
 def _seen_tonight(stage: Stage) -> pa.Table:

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from schemas.corpus import FolderSettings, WarcSettings
 from schemas.pages import PAGES
 from schemas.quarantine import QUARANTINE, Reason
+from tasks.crawl import commit_pages
 from tasks.crawling.captures import Captures, Known, known_captures
 from tasks.crawling.folder import folder_files, read_files
 from tasks.crawling.order import FETCHED
@@ -75,13 +76,6 @@ def in_batches(rows: Iterable[Row]) -> Iterator[pa.Table]:
             batch, size = {}, 0
     if batch:
         yield pa.Table.from_pylist(list(batch.values()), schema=FETCHED)
-
-
-def commit_pages(stage: Stage, rows: pa.Table) -> None:
-    """Commit rows of `pages` and account for them."""
-    merged = stage.merge(PAGES, rows)
-    stage.ledger.rows_in += len(rows)
-    stage.ledger.rows_out += merged.inserted + merged.updated
 
 
 def _rows(path: Path, settings: WarcSettings, captures: Captures, broken: list[Rejection]) -> Iterator[Row]:
