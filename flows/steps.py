@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
 from flows import opening
-from models.opening import encoder_id, language_model_id, token_counter
+from models.opening import encoder_id, language_model_id
 from schemas.catalog import TABLES
 from schemas.corpus import Corpus, RecipeSettings
 from schemas.errors import CrawlError
@@ -63,9 +63,8 @@ def extract(run: Run) -> None:
 @task(cache_policy=NO_CACHE, persist_result=False)
 def chunk(run: Run) -> None:
     """Cut documents into passages."""
-    settings = run.corpus.encoder
     with run.stage("chunk") as stage:
-        passages.chunk(stage, encoder_id(settings), token_counter(settings).count)
+        passages.chunk(stage, encoder_id(run.corpus.encoder))
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

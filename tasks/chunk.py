@@ -3,18 +3,22 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
+from models.opening import token_counter
 from schemas.chunks import CHUNKS
-from schemas.corpus import ChunkSettings
+from schemas.corpus import ChunkSettings, EncoderSettings
+from schemas.errors import NightjarError
 from schemas.hashing import digest, fingerprint, text_hash
 from schemas.passage import passage_text
+from schemas.quarantine import Reason
 from tasks.chunking.packing import Part, pack
 from tasks.chunking.sections import Section, read_sections
 from tasks.chunking.units import Kind, Unit, read_units
-from tasks.outcome import Outcome
+from tasks.outcome import Outcome, Rejection
 
 CODE_VERSION = 1
 """Raised by every change that can change where chunks begin and end."""
@@ -49,12 +53,41 @@ def chunk_documents(
         tokenizer_fingerprint: of what counts.
 
     Returns:
-        Rows of the chunks table without `run_id`; there are no rejections.
+        Rows of the chunks table without `run_id`; a rejection, keyed by `body_hash`, for every document that
+        cannot be cut.
     """
     chunker = Chunker(settings.max_tokens, count_tokens)
     made_by = {"chunker_id": chunker_id(settings, tokenizer_fingerprint)}
-    rows = [row | made_by for document in documents.to_pylist() for row in _rows(document, chunker)]
-    return Outcome(pa.Table.from_pylist(rows, schema=COLUMNS))
+    rows: list[dict[str, Any]] = []
+    rejections: list[Rejection] = []
+    for document in documents.to_pylist():
+        try:
+            rows += [row | made_by for row in _rows(document, chunker)]
+        except NightjarError:
+            raise
+        except Exception as error:  # one document's trouble is data, whatever it is
+            reason = Reason.MEMORY_LIMIT if isinstance(error, MemoryError) else Reason.CHUNKING_FAILED
+            detail = f"{document['url']}: {type(error).__name__}: {error}"
+            rejections.append(Rejection(document["body_hash"], reason, detail))
+    return Outcome(pa.Table.from_pylist(rows, schema=COLUMNS), tuple(rejections))
+
+
+def document_work(
+    settings: Mapping[str, Any], encoder: Mapping[str, Any], tokenizer_fingerprint: str
+) -> Callable[[pa.Table], Outcome]:
+    """`chunk_documents` for a worker process, from the fields of `ChunkSettings` and `EncoderSettings`.
+
+    Raises:
+        SetupError: there is no such encoder.
+        ModelError: it has no readable tokenizer.
+    """
+    count = token_counter(EncoderSettings(**encoder)).count
+    return partial(
+        chunk_documents,
+        settings=ChunkSettings(**settings),
+        count_tokens=count,
+        tokenizer_fingerprint=tokenizer_fingerprint,
+    )
 
 
 def _rows(document: Mapping[str, Any], chunker: "Chunker") -> Iterator[dict[str, Any]]:

@@ -6,11 +6,12 @@ from pyspark.sql import functions as F
 
 from schemas.documents import DOCUMENTS
 from schemas.pages import PAGES
-from tasks.extract import extract_pages, extractor_id
+from tasks.extract import COLUMNS, extractor_id
 from tasks.job import Job, run_job
 from tasks.outcome import Outcome
 from tasks.retire import retire
 from tasks.run import Stage
+from tasks.spreading import labour
 
 SOURCE = pa.schema([PAGES.schema.field(name) for name in ("url", "ds", "body", "content_type", "body_hash")])
 
@@ -23,16 +24,15 @@ def extract(stage: Stage) -> None:
     bodies = stage.read(PAGES).where("outcome = 'ok'").select("url", "body_hash", "body", "content_type")
     done = stage.read(DOCUMENTS).where(F.col("live") & (F.col("extractor_id") == producer))
 
-    def work(pages: pa.Table) -> Outcome:
-        return extract_pages(pages, settings)
-
-    def commit(_: pa.Table, outcome: Outcome) -> int:
+    def commit(outcome: Outcome) -> int:
         merged = stage.merge(DOCUMENTS, outcome.rows)
         return merged.inserted + merged.updated
 
-    job = Job(producer, SOURCE, "body_hash", work, commit, batch_rows=64, unit="pages")
     present = latest.where(F.col("outcome").isin("ok", "not_modified"))
-    run_job(stage, job, present, done, ["url", "body_hash"], lambda pending: with_bodies(pending, bodies))
+    arguments = {"settings": settings.model_dump(mode="json")}
+    with labour(stage.run.corpus.workers, "tasks.extract:page_work", arguments, "body_hash", COLUMNS) as at:
+        job = Job(producer, SOURCE, "body_hash", at.work, commit, 512, "pages", ahead=True, on_spark=at.on_spark)
+        run_job(stage, job, present, done, ["url", "body_hash"], lambda pending: with_bodies(pending, bodies))
     gone = latest.where(F.col("outcome").isin("gone", "redirected")).select("url")
     retire(stage, DOCUMENTS, stage.read(DOCUMENTS).join(gone, "url", "left_semi"))
 

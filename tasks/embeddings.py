@@ -25,7 +25,7 @@ def embed(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) ->
     def work(batch: pa.Table) -> Outcome:
         return encode_batch(batch, open_encoder())
 
-    def commit(_: pa.Table, outcome: Outcome) -> int:
+    def commit(outcome: Outcome) -> int:
         return stage.append(EMBEDDINGS, outcome.rows)
 
     job = Job(encoder_id, SOURCE, "text_hash", work, commit, TEXTS_PER_COMMIT, unit="texts")

@@ -1,8 +1,8 @@
 """Documents from pages: main content as Markdown, title and language."""
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -82,9 +82,15 @@ def extract_pages(pages: pa.Table, settings: ExtractSettings) -> Outcome:
         except NightjarError:
             raise
         except Exception as error:  # one page's trouble is data, whatever it is
+            reason = Reason.MEMORY_LIMIT if isinstance(error, MemoryError) else Reason.EXTRACTION_FAILED
             detail = f"{page['url']}: {type(error).__name__}: {error}"
-            rejections.append(Rejection(page["body_hash"], Reason.EXTRACTION_FAILED, detail))
+            rejections.append(Rejection(page["body_hash"], reason, detail))
     return Outcome(pa.Table.from_pylist(rows, schema=COLUMNS), tuple(rejections))
+
+
+def page_work(settings: Mapping[str, Any]) -> Callable[[pa.Table], Outcome]:
+    """`extract_pages` for a worker process, from the fields of `ExtractSettings`."""
+    return partial(extract_pages, settings=ExtractSettings(**settings))
 
 
 def _document(page: Mapping[str, Any], settings: ExtractSettings) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """The loop that every job over texts shares: pending rows in, committed rows and quarantined ones out."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -13,6 +16,7 @@ from tasks.outcome import Outcome, Rejection
 from tasks.run import Stage
 
 LONGEST_RAW = 10_000
+BATCHES_PER_ROUND = 16
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,21 @@ class Job:
         source_schema: columns that `work` needs.
         source_key: column that names a source in the quarantine.
         work: from a batch of sources to an outcome; pure.
-        commit: writes an outcome's rows for a batch of sources and returns how many rows changed.
+        commit: writes an outcome's rows and returns how many rows changed.
         batch_rows: sources per commit: a kill loses at most one batch.
+        ahead: work on the next batch while one is committed; for work that other processes do, in any order.
+        on_spark: does `work` for a frame of so many sources on Spark's executors; None where they come here.
     """
 
     producer_id: str
     source_schema: pa.Schema
     source_key: str
     work: Callable[[pa.Table], Outcome]
-    commit: Callable[[pa.Table, Outcome], int]
+    commit: Callable[[Outcome], int]
     batch_rows: int
     unit: str = "rows"
+    ahead: bool = False
+    on_spark: Callable[[DataFrame, int], Outcome] | None = None
 
 
 def run_job(
@@ -65,17 +73,50 @@ def run_job(
     progress = stage.run.progress
     progress.begin(stage.ledger.stage, left, job.unit)
     try:
-        for batch in warehouse.stream(arrange(pending), job.source_schema, job.batch_rows):
-            outcome = job.work(batch)
-            commit_outcome(stage, job, batch, outcome)
-            progress.advance(len(batch), outcome.output_tokens)
+        for count, outcome in _outcomes(stage, job, arrange(pending), left):
+            commit_outcome(stage, job, outcome)
+            progress.advance(count, outcome.output_tokens)
     finally:
         progress.end()
 
 
-def commit_outcome(stage: Stage, job: Job, batch: pa.Table, outcome: Outcome) -> None:
+def _outcomes(stage: Stage, job: Job, pending: DataFrame, left: int) -> Iterator[tuple[int, Outcome]]:
+    """Batches worked off, each with how many sources it had."""
+    if job.on_spark:
+        yield from _rounds_on_spark(job, pending, left)
+        return
+    if job.ahead and left > job.batch_rows:
+        # Spark hands over a partition at a time, whole: without this, half of a large corpus.
+        pending = pending.repartition(math.ceil(left / job.batch_rows))
+    batches = stage.run.warehouse.stream(pending, job.source_schema, job.batch_rows)
+    yield from _ahead(job, batches) if job.ahead else ((len(batch), job.work(batch)) for batch in batches)
+
+
+def _rounds_on_spark(job: Job, pending: DataFrame, left: int) -> Iterator[tuple[int, Outcome]]:
+    """Rounds of so many sources that their outcomes fit here, and that a kill loses at most one."""
+    rounds = math.ceil(left / (job.batch_rows * BATCHES_PER_ROUND))
+    assert job.on_spark is not None
+    for number in range(rounds):
+        mine = pending.where(F.pmod(F.xxhash64(job.source_key), F.lit(rounds)) == number)
+        count = left * (number + 1) // rounds - left * number // rounds
+        yield count, job.on_spark(mine.select(*job.source_schema.names), count)
+
+
+def _ahead(job: Job, batches: Iterable[pa.Table]) -> Iterator[tuple[int, Outcome]]:
+    with ThreadPoolExecutor(1) as executor:
+        under_way: deque[tuple[int, Future[Outcome]]] = deque()
+        for batch in batches:
+            under_way.append((len(batch), executor.submit(job.work, batch)))
+            if len(under_way) > 1:
+                count, future = under_way.popleft()
+                yield count, future.result()
+        for count, future in under_way:
+            yield count, future.result()
+
+
+def commit_outcome(stage: Stage, job: Job, outcome: Outcome) -> None:
     """Commit one batch and account for it. Rows first: a kill in between leaves the rejected ones pending."""
-    stage.ledger.rows_out += job.commit(batch, outcome)
+    stage.ledger.rows_out += job.commit(outcome)
     stage.ledger.prompt_tokens += outcome.prompt_tokens
     stage.ledger.output_tokens += outcome.output_tokens
     if outcome.rejections:

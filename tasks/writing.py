@@ -60,7 +60,7 @@ def write(
     def work(batch: pa.Table) -> Outcome:
         return write_batch(recipe, recipe_id, open_model(), batch)
 
-    def commit(_: pa.Table, outcome: Outcome) -> int:
+    def commit(outcome: Outcome) -> int:
         return stage.append(table, outcome.rows)
 
     job = Job(recipe_id, schema, SOURCE_KEYS[recipe.table], work, commit, SOURCES_PER_COMMIT, unit="sources")

@@ -47,7 +47,7 @@ def embed_all_but(bad: str) -> Callable[[pa.Table], Outcome]:
 
 
 def a_job(stage: Stage, work: Callable[[pa.Table], Outcome]) -> Job:
-    return Job("e", SOURCE, "text_hash", work, lambda _, outcome: stage.append(EMBEDDINGS, outcome.rows), batch_rows=2)
+    return Job("e", SOURCE, "text_hash", work, lambda outcome: stage.append(EMBEDDINGS, outcome.rows), batch_rows=2)
 
 
 def work_off(run: Run, names: list[str], work: Callable[[pa.Table], Outcome]) -> dict[str, Any]:
