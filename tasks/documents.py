@@ -1,19 +1,16 @@
 """The extract stage: the newest body of every page becomes a document."""
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.documents import DOCUMENTS
 from schemas.pages import PAGES
-from tasks.extract import COLUMNS, extractor_id
+from tasks.extract import COLUMNS, SOURCE, extractor_id
 from tasks.job import Job, run_job
 from tasks.outcome import Outcome
 from tasks.retire import retire
 from tasks.run import Stage
 from tasks.spreading import labour
-
-SOURCE = pa.schema([PAGES.schema.field(name) for name in ("url", "ds", "body", "content_type", "body_hash")])
 
 
 def extract(stage: Stage) -> None:

@@ -13,6 +13,7 @@ from schemas.corpus import ExtractSettings
 from schemas.documents import DOCUMENTS
 from schemas.errors import NightjarError, SetupError
 from schemas.hashing import digest, fingerprint
+from schemas.pages import PAGES
 from schemas.quarantine import Reason
 from tasks.extraction.blocks import Block
 from tasks.extraction.content import MODEL_FILE, main_content
@@ -32,6 +33,9 @@ _FARTHEST_LANGUAGE = 1200
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _UNSPECIFIC_TYPES = ("", "application/octet-stream", "text/plain", "application/xml", "text/xml")
 _HTML_START = re.compile(rb"<(!doctype|html|head|body|title|meta|div|p|table|h[1-6]|a|ul|article)\b", re.IGNORECASE)
+
+SOURCE = pa.schema([PAGES.schema.field(name) for name in ("url", "ds", "body", "content_type", "body_hash")])
+"""What `extract_pages` reads."""
 
 COLUMNS = pa.schema([field for field in DOCUMENTS.schema if field.name != "run_id"])
 """What `extract_pages` hands back: a documents row before the job stamps its run."""

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from schemas.errors import WorkerError
 from schemas.quarantine import Reason
-from tasks.answers import from_answers, to_answer
+from tasks.answers import answers_schema, from_answers, to_answer
 from tasks.outcome import Outcome, Rejection
 from tasks.worker import WORK_REFUSED, Order
 
@@ -77,7 +77,7 @@ class Workers:
         Raises:
             WorkerError: the work cannot be done at all; no source is to blame.
         """
-        return from_answers(pa.Table.from_batches(self.answers(sources)), self._rows)
+        return from_answers(pa.Table.from_batches(self.answers(sources), answers_schema(self._rows)), self._rows)
 
     def answers(self, sources: pa.Table) -> list[pa.RecordBatch]:
         """One answer a source, in order.
@@ -85,7 +85,7 @@ class Workers:
         Raises:
             WorkerError: the work cannot be done at all; no source is to blame.
         """
-        slices = [sources.slice(start, SLICE_ROWS) for start in range(0, max(1, len(sources)), SLICE_ROWS)]
+        slices = [sources.slice(start, SLICE_ROWS) for start in range(0, len(sources), SLICE_ROWS)]
         return list(chain.from_iterable(self._threads.map(self._answer, slices)))
 
     def _answer(self, sources: pa.Table) -> list[pa.RecordBatch]:
