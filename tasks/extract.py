@@ -21,7 +21,7 @@ from tasks.extraction.markdown import render
 from tasks.extraction.page import Page, read_page
 from tasks.outcome import Outcome, Rejection
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 """Raised by every change that can change a document's text."""
 
 _LIBRARIES = {"fast": ("selectolax", "resiliparse"), "careful": ("selectolax", "resiliparse", "trafilatura")}

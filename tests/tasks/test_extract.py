@@ -108,6 +108,7 @@ def test_what_has_no_text_is_refused_with_a_reason(body: bytes, content_type: st
         ("<p>Grüße aus Köln</p>".encode("latin-1"), "text/html; charset=utf-8"),
         ("<p>Grüße aus Köln</p>".encode(), "text/html; charset=no-such-thing"),
         ("<p>Grüße aus Köln</p>".encode(), None),
+        ("<meta charset=idna><p>Grüße aus Köln</p>".encode("latin-1"), "text/html; charset=punycode"),
     ],
 )
 def test_encodings_are_found_out(body: bytes, content_type: str | None) -> None:
