@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
 from flows import opening
-from models.opening import encoder_id, language_model_id, token_counter
+from models.opening import encoder_id, language_model_id
 from schemas.catalog import TABLES
 from schemas.corpus import Corpus, RecipeSettings
 from schemas.errors import CrawlError
@@ -74,7 +74,7 @@ def chunk(run: Run) -> None:
     settings = run.corpus.encoder
     with run.stage("chunk") as stage:
         open_encoder = partial(opening.encoder, settings, run.progress)
-        passages.chunk(stage, encoder_id(settings), token_counter(settings), open_encoder)
+        passages.chunk(stage, encoder_id(settings), open_encoder)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

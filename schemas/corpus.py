@@ -172,6 +172,20 @@ class ParallelSettings(Settings):
     gpu_memory_utilization: float | None = Field(None, gt=0, le=1, description="share of a GPU's memory to use")
 
 
+class WorkersSettings(Settings):
+    """Where pages are extracted and documents cut, and how much of it one of them may take.
+
+    None of this changes a text, so none of it is part of what fingerprints the extractor or the chunker.
+    """
+
+    where: Literal["here", "spark"] = Field(
+        "here", description="in processes of this machine, or on Spark's executors, which need Nightjar's code"
+    )
+    count: int | None = Field(None, ge=1, description="processes on this machine; as many as cores when left out")
+    seconds_per_source: float = Field(20, gt=0, description="longest that one page or document may take")
+    memory_mb: int = Field(2048, ge=256, description="address space of one process, in MiB; enforced on Linux")
+
+
 class LanguageModelSettings(Settings):
     """Who writes."""
 
@@ -241,6 +255,7 @@ class Corpus(Settings):
     extract: ExtractSettings = ExtractSettings()
     deduplicate: DeduplicateSettings = DeduplicateSettings()
     chunk: ChunkSettings = ChunkSettings()
+    workers: WorkersSettings = WorkersSettings()
     language_model: LanguageModelSettings = LanguageModelSettings()
     encoder: EncoderSettings = EncoderSettings()
     recipes: tuple[RecipeSettings, ...] = ()

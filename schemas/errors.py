@@ -58,6 +58,10 @@ class GateError(NightjarError):
     """Expectations that did not hold; nothing was published."""
 
 
+class WorkerError(NightjarError):
+    """A worker process whose work cannot be done at all."""
+
+
 class BundleError(NightjarError):
     """An index version that is missing, damaged or refused."""
 

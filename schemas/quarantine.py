@@ -17,6 +17,8 @@ class Reason(StrEnum):
     EXTRACTION_FAILED = "extraction_failed"
     TIME_LIMIT = "time_limit"
     MEMORY_LIMIT = "memory_limit"
+    WORKER_DIED = "worker_died"
+    CHUNKING_FAILED = "chunking_failed"
     NO_OUTPUT = "no_output"
     TRUNCATED = "truncated"
     REPETITIVE = "repetitive"

@@ -2,22 +2,26 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
 
 from models.encoder import Encoder
+from models.opening import open_encoder, token_counter
 from models.tokens import TextTokenizer
 from schemas.chunks import CHUNKS
-from schemas.corpus import ChunkSettings
+from schemas.corpus import ChunkSettings, EncoderSettings
+from schemas.errors import NightjarError
 from schemas.hashing import digest, fingerprint, text_hash
+from schemas.quarantine import Reason
 from tasks.chunking.chunker import Chunker
 from tasks.chunking.fixed import FixedChunker
 from tasks.chunking.recursive import RecursiveChunker
 from tasks.chunking.semantic import SemanticChunker
 from tasks.chunking.structure import StructureChunker
-from tasks.outcome import Outcome
+from tasks.outcome import Outcome, Rejection
 
 CODE_VERSION = 2
 """Raised by every change that can change where chunks begin and end."""
@@ -76,13 +80,38 @@ def chunk_documents(documents: pa.Table, chunker: Chunker, chunker_id: str) -> O
         chunker_id: of that chunker's settings.
 
     Returns:
-        Rows of the chunks table without `run_id`, and the tokens that an encoder read; there are no rejections.
+        Rows of the chunks table without `run_id`, and the tokens that an encoder read; a rejection, keyed by
+        `body_hash`, for every document that cannot be cut.
     """
     before = chunker.tokens_read
     made_by = {"chunker_id": chunker_id}
-    rows = [row | made_by for document in documents.to_pylist() for row in _rows(document, chunker)]
+    rows: list[dict[str, Any]] = []
+    rejections: list[Rejection] = []
+    for document in documents.to_pylist():
+        try:
+            rows += [row | made_by for row in _rows(document, chunker)]
+        except NightjarError:
+            raise
+        except Exception as error:  # one document's trouble is data, whatever it is
+            reason = Reason.MEMORY_LIMIT if isinstance(error, MemoryError) else Reason.CHUNKING_FAILED
+            detail = f"{document['url']}: {type(error).__name__}: {error}"
+            rejections.append(Rejection(document["body_hash"], reason, detail))
     table = pa.Table.from_pylist(rows, schema=COLUMNS)
-    return Outcome(table, prompt_tokens=chunker.tokens_read - before)
+    return Outcome(table, tuple(rejections), chunker.tokens_read - before)
+
+
+def document_work(
+    settings: Mapping[str, Any], encoder: Mapping[str, Any], chunker_id: str
+) -> Callable[[pa.Table], Outcome]:
+    """`chunk_documents` for a worker process, from the fields of `ChunkSettings` and `EncoderSettings`.
+
+    Raises:
+        SetupError: there is no such encoder.
+        ModelError: it has no readable tokenizer.
+    """
+    encoding = EncoderSettings(**encoder)
+    chunker = open_chunker(ChunkSettings(**settings), token_counter(encoding), partial(open_encoder, encoding))
+    return partial(chunk_documents, chunker=chunker, chunker_id=chunker_id)
 
 
 def _rows(document: Mapping[str, Any], chunker: Chunker) -> Iterator[dict[str, Any]]:

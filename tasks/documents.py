@@ -1,6 +1,7 @@
 """The extract stage: the newest body of every page becomes a document."""
 
-import pyarrow as pa
+from functools import partial
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -8,19 +9,15 @@ from schemas.documents import DOCUMENTS
 from schemas.pages import PAGES
 from schemas.quarantine import QUARANTINE, Reason
 from tasks.crawling.directives import agent_token
-from tasks.extract import extract_pages, extractor_id
+from tasks.extract import COLUMNS, PAGE_KEY, SOURCE, extractor_id
 from tasks.job import Job, run_job
 from tasks.outcome import Outcome
 from tasks.retire import retire
 from tasks.run import Stage
+from tasks.spreading import spread
 
-PAGE_KEY = pa.field("page_key", pa.string())
-SOURCE = pa.schema(
-    [
-        *(PAGES.schema.field(name) for name in ("url", "ds", "body", "content_type", "body_hash", "robots_tag")),
-        PAGE_KEY,
-    ]
-)
+PAGES_PER_COMMIT = 2048
+MOST_BROADCAST = 1_000_000
 
 
 def extract(stage: Stage) -> None:
@@ -29,20 +26,18 @@ def extract(stage: Stage) -> None:
     settings, agent = corpus.extract, agent_token(corpus.user_agent)
     producer = extractor_id(settings, agent)
     latest = with_page_key(latest_pages(stage.read(PAGES), corpus.crawl.gone_after if corpus.crawl else 1))
-    bodies = stage.read(PAGES).where("outcome = 'ok'").select("url", "body_hash", "body", "content_type")
     done = stage.read(DOCUMENTS).where(F.col("live") & (F.col("extractor_id") == producer))
 
-    def work(pages: pa.Table) -> Outcome:
-        return extract_pages(pages, settings, agent)
-
-    def commit(_: pa.Table, outcome: Outcome) -> int:
+    def commit(outcome: Outcome) -> int:
         merged = stage.merge(DOCUMENTS, outcome.rows)
         return merged.inserted + merged.updated
 
-    job = Job(producer, SOURCE, PAGE_KEY.name, work, commit, batch_rows=64, unit="pages")
+    arguments = {"settings": settings.model_dump(mode="json"), "agent": agent}
+    labour = spread(corpus.workers, "tasks.extract:page_work", arguments, PAGE_KEY.name, SOURCE, COLUMNS)
+    job = Job(producer, PAGE_KEY.name, labour, commit, PAGES_PER_COMMIT, "pages")
     present = latest.where(F.col("outcome").isin("ok", "not_modified"))
     key = ["url", PAGE_KEY.name]
-    run_job(stage, job, present, with_page_key(done), key, lambda pending: with_bodies(pending, bodies))
+    run_job(stage, job, present, with_page_key(done), key, partial(with_bodies, pages=stage.read(PAGES)))
     gone = latest.where(F.col("outcome").isin("gone", "redirected")).select("url")
     hidden = present.join(_noindex(stage, producer), PAGE_KEY.name, "left_semi").select("url")
     retire(stage, DOCUMENTS, stage.read(DOCUMENTS).join(gone.unionAll(hidden), "url", "left_semi"))
@@ -78,9 +73,18 @@ def with_page_key(frame: DataFrame) -> DataFrame:
     return frame.withColumn(PAGE_KEY.name, F.concat_ws(" ", "body_hash", "robots_tag"))
 
 
-def with_bodies(pending: DataFrame, bodies: DataFrame) -> DataFrame:
-    """Pending pages with a stored body of theirs; a 304 repeats the hash of an earlier night's."""
-    return pending.join(bodies, ["url", "body_hash"]).dropDuplicates(["url", "body_hash"])
+def with_bodies(pending: DataFrame, left: int, pages: DataFrame) -> DataFrame:
+    """Pending pages with a stored body of theirs; a 304 repeats the hash of an earlier night's.
+
+    Args:
+        left: how many are pending: where they are few enough they go to where the bodies are, which then do not move.
+    """
+    stored = pages.where("outcome = 'ok'")
+    at_page = ["url", "body_hash"]
+    newest = stored.join(pending, at_page, "left_semi").groupBy(*at_page).agg(F.max("ds").alias("fetched"))
+    wanted = pending.join(newest, at_page)
+    bodies = stored.select("url", F.col("ds").alias("fetched"), "body", "content_type")
+    return bodies.join(F.broadcast(wanted) if left <= MOST_BROADCAST else wanted, ["url", "fetched"])
 
 
 def _noindex(stage: Stage, producer: str) -> DataFrame:

@@ -11,12 +11,14 @@ from schemas.documents import DOCUMENTS
 from schemas.signatures import SIGNATURES
 from tasks.deduplicate import KEPT, SOURCE, judge, sign_documents, signer_id
 from tasks.job import Job, run_job
+from tasks.labour import InThisProcess
 from tasks.outcome import Outcome
 from tasks.retire import retire
 from tasks.run import Stage
 
 VERSION_OF_DOCUMENT = ["doc_id", "body_hash", "extractor_id"]
 """What a document's text follows from."""
+DOCUMENTS_PER_COMMIT = 1024
 
 
 def deduplicate(stage: Stage) -> None:
@@ -31,7 +33,7 @@ def deduplicate(stage: Stage) -> None:
     def work(documents: pa.Table) -> Outcome:
         return sign_documents(documents, settings)
 
-    def commit(_: pa.Table, outcome: Outcome) -> int:
+    def commit(outcome: Outcome) -> int:
         kept = alike(stage, kept_copies(stage, live, producer), outcome.rows)
         judged = judge(outcome.rows, kept, settings.similarity)
         for kind in kinds(judged):
@@ -39,7 +41,8 @@ def deduplicate(stage: Stage) -> None:
         merged = stage.merge(SIGNATURES, judged)
         return merged.inserted + merged.updated
 
-    job = Job(producer, SOURCE, "doc_id", work, commit, batch_rows=1024, unit="documents")
+    labour = InThisProcess(work, SOURCE, DOCUMENTS_PER_COMMIT)
+    job = Job(producer, "doc_id", labour, commit, DOCUMENTS_PER_COMMIT, "documents")
     arrange = partial(with_last_verdict, signatures=stage.read(SIGNATURES))
     run_job(stage, job, live, standing(stage, live, producer), VERSION_OF_DOCUMENT, arrange)
     if any(found.values()):
@@ -62,7 +65,7 @@ def standing(stage: Stage, live: DataFrame, producer: str) -> DataFrame:
     return kept.select(*VERSION_OF_DOCUMENT).unionAll(repeating.select(*VERSION_OF_DOCUMENT))
 
 
-def with_last_verdict(pending: DataFrame, signatures: DataFrame) -> DataFrame:
+def with_last_verdict(pending: DataFrame, _: int, signatures: DataFrame) -> DataFrame:
     """Pending documents in the order in which `judge` prefers them, so that batches of them give what one would."""
     was_kept = F.col("duplicate_of").isNull().alias("was_kept")
     last = signatures.where("live").select("doc_id", was_kept, F.col("duplicate_of").alias("was_duplicate_of"))

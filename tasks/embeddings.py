@@ -10,6 +10,7 @@ from schemas.chunks import CHUNKS
 from schemas.embeddings import EMBEDDINGS
 from schemas.passage import passage_text
 from tasks.job import Job, run_job
+from tasks.labour import InThisProcess
 from tasks.outcome import Outcome
 from tasks.run import Stage
 
@@ -25,12 +26,13 @@ def embed(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) ->
     def work(batch: pa.Table) -> Outcome:
         return encode_batch(batch, open_encoder())
 
-    def commit(_: pa.Table, outcome: Outcome) -> int:
+    def commit(outcome: Outcome) -> int:
         return stage.append(EMBEDDINGS, outcome.rows)
 
-    job = Job(encoder_id, SOURCE, "text_hash", work, commit, TEXTS_PER_COMMIT, unit="texts")
+    labour = InThisProcess(work, SOURCE, TEXTS_PER_COMMIT)
+    job = Job(encoder_id, "text_hash", labour, commit, TEXTS_PER_COMMIT, "texts")
     # Longest first: texts of one length share a forward pass without padding, and the time left is not flattered.
-    run_job(stage, job, live, done, ["text_hash"], lambda pending: pending.orderBy(F.desc("tokens"), "text_hash"))
+    run_job(stage, job, live, done, ["text_hash"], lambda pending, _: pending.orderBy(F.desc("tokens"), "text_hash"))
 
 
 def encode_batch(sources: pa.Table, encoder: Encoder) -> Outcome:

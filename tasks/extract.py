@@ -1,8 +1,8 @@
 """Documents from pages: main content as Markdown, title and language."""
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -13,6 +13,7 @@ from schemas.corpus import ExtractSettings
 from schemas.documents import DOCUMENTS
 from schemas.errors import NightjarError, SetupError
 from schemas.hashing import digest, fingerprint
+from schemas.pages import PAGES
 from schemas.quarantine import Reason
 from tasks.crawling.directives import header_directives
 from tasks.extraction.blocks import Block
@@ -22,7 +23,7 @@ from tasks.extraction.metadata import read_metadata
 from tasks.extraction.page import Page, read_page
 from tasks.outcome import Outcome, Rejection
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Raised by every change that can change a document's text or what is known about it."""
 
 _LIBRARIES = {"fast": ("selectolax", "resiliparse"), "careful": ("selectolax", "resiliparse", "trafilatura")}
@@ -34,6 +35,17 @@ _FARTHEST_LANGUAGE = 1200
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _UNSPECIFIC_TYPES = ("", "application/octet-stream", "text/plain", "application/xml", "text/xml")
 _HTML_START = re.compile(rb"<(!doctype|html|head|body|title|meta|div|p|table|h[1-6]|a|ul|article)\b", re.IGNORECASE)
+
+PAGE_KEY = pa.field("page_key", pa.string())
+"""What a page's document depends on."""
+
+SOURCE = pa.schema(
+    [
+        *(PAGES.schema.field(name) for name in ("url", "ds", "body", "content_type", "body_hash", "robots_tag")),
+        PAGE_KEY,
+    ]
+)
+"""What `extract_pages` reads."""
 
 COLUMNS = pa.schema([field for field in DOCUMENTS.schema if field.name != "run_id"])
 """What `extract_pages` hands back: a documents row before the job stamps its run."""
@@ -69,7 +81,7 @@ def extract_pages(pages: pa.Table, settings: ExtractSettings, agent: str) -> Out
     """Make a document of every page that has readable text and does not ask to be left out.
 
     Args:
-        pages: columns `url`, `ds`, `body` (binary), `content_type`, `body_hash`, `robots_tag` and `page_key`.
+        pages: columns of `SOURCE`.
         agent: our name, from `tasks.crawling.directives.agent_token`.
 
     Returns:
@@ -88,9 +100,15 @@ def extract_pages(pages: pa.Table, settings: ExtractSettings, agent: str) -> Out
         except NightjarError:
             raise
         except Exception as error:  # one page's trouble is data, whatever it is
+            reason = Reason.MEMORY_LIMIT if isinstance(error, MemoryError) else Reason.EXTRACTION_FAILED
             detail = f"{page['url']}: {type(error).__name__}: {error}"
-            rejections.append(Rejection(page["page_key"], Reason.EXTRACTION_FAILED, detail))
+            rejections.append(Rejection(page["page_key"], reason, detail))
     return Outcome(pa.Table.from_pylist(rows, schema=COLUMNS), tuple(rejections))
+
+
+def page_work(settings: Mapping[str, Any], agent: str) -> Callable[[pa.Table], Outcome]:
+    """`extract_pages` for a worker process, from the fields of `ExtractSettings`."""
+    return partial(extract_pages, settings=ExtractSettings(**settings), agent=agent)
 
 
 def _document(page: Mapping[str, Any], settings: ExtractSettings, agent: str) -> dict[str, Any]:

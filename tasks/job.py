@@ -1,6 +1,8 @@
 """The loop that every job over texts shares: pending rows in, committed rows and quarantined ones out."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -9,10 +11,12 @@ from pyspark.sql import functions as F
 
 from schemas.hashing import digest
 from schemas.quarantine import QUARANTINE
-from tasks.outcome import Outcome, Rejection
+from tasks.labour import Labour
+from tasks.outcome import Outcome, Rejection, together
 from tasks.run import Stage
 
 LONGEST_RAW = 10_000
+LARGEST_COMMIT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -21,20 +25,20 @@ class Job:
 
     Attributes:
         producer_id: fingerprint of what does the work: recipe, extractor, chunker or encoder.
-        source_schema: columns that `work` needs.
         source_key: column that names a source in the quarantine.
-        work: from a batch of sources to an outcome; pure.
-        commit: writes an outcome's rows for a batch of sources and returns how many rows changed.
-        batch_rows: sources per commit: a kill loses at most one batch.
+        labour: where and how the work is done.
+        commit: writes an outcome's rows and returns how many rows changed.
+        commit_rows: sources per commit.
+        commit_seconds: a commit that is this late comes with fewer: what a kill loses at most.
     """
 
     producer_id: str
-    source_schema: pa.Schema
     source_key: str
-    work: Callable[[pa.Table], Outcome]
-    commit: Callable[[pa.Table, Outcome], int]
-    batch_rows: int
+    labour: Labour
+    commit: Callable[[Outcome], int]
+    commit_rows: int
     unit: str = "rows"
+    commit_seconds: float = 60
 
 
 def run_job(
@@ -43,12 +47,13 @@ def run_job(
     sources: DataFrame,
     done: DataFrame,
     key: Sequence[str],
-    arrange: Callable[[DataFrame], DataFrame] = lambda pending: pending,
+    arrange: Callable[[DataFrame, int], DataFrame] = lambda pending, _: pending,
 ) -> None:
     """Work off `sources` that are neither among `done` nor in quarantine, committing batch by batch.
 
     Args:
-        arrange: puts the pending sources in order, or joins what only they need; counting does without it.
+        arrange: puts the pending sources in order, or joins what only they need, and is told how many they are;
+            counting does without it.
     """
     warehouse = stage.run.warehouse
     pending = warehouse.pending(sources, done, key)
@@ -65,17 +70,33 @@ def run_job(
     progress = stage.run.progress
     progress.begin(stage.ledger.stage, left, job.unit)
     try:
-        for batch in warehouse.stream(arrange(pending), job.source_schema, job.batch_rows):
-            outcome = job.work(batch)
-            commit_outcome(stage, job, batch, outcome)
-            progress.advance(len(batch), outcome.output_tokens)
+        with closing(job.labour.outcomes(warehouse, arrange(pending, left), left)) as outcomes:
+            for outcome in _commits(stage, job, outcomes):
+                commit_outcome(stage, job, outcome)
     finally:
         progress.end()
 
 
-def commit_outcome(stage: Stage, job: Job, batch: pa.Table, outcome: Outcome) -> None:
+def _commits(stage: Stage, job: Job, outcomes: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:
+    """Outcomes put together until they are worth a commit, by number, size or age."""
+    waiting: list[Outcome] = []
+    sources = size = 0
+    begun = time.monotonic()
+    for count, outcome in outcomes:
+        stage.run.progress.advance(count, outcome.output_tokens)
+        waiting.append(outcome)
+        sources, size = sources + count, size + outcome.rows.nbytes
+        late = time.monotonic() - begun >= job.commit_seconds
+        if late or sources >= job.commit_rows or size >= LARGEST_COMMIT_BYTES:
+            yield together(waiting)
+            waiting, sources, size, begun = [], 0, 0, time.monotonic()
+    if waiting:
+        yield together(waiting)
+
+
+def commit_outcome(stage: Stage, job: Job, outcome: Outcome) -> None:
     """Commit one batch and account for it. Rows first: a kill in between leaves the rejected ones pending."""
-    stage.ledger.rows_out += job.commit(batch, outcome)
+    stage.ledger.rows_out += job.commit(outcome)
     stage.ledger.prompt_tokens += outcome.prompt_tokens
     stage.ledger.output_tokens += outcome.output_tokens
     if outcome.rejections:

@@ -1,6 +1,8 @@
 """What a unit of work hands back: rows to commit, rejections to quarantine, tokens to account for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import pyarrow as pa
 
@@ -39,3 +41,13 @@ class Outcome:
     rejections: tuple[Rejection, ...] = ()
     prompt_tokens: int = 0
     output_tokens: int = 0
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """Several outcomes of one job, at least one, as one."""
+    return Outcome(
+        pa.concat_tables([outcome.rows for outcome in outcomes]),
+        tuple(chain.from_iterable(outcome.rejections for outcome in outcomes)),
+        sum(outcome.prompt_tokens for outcome in outcomes),
+        sum(outcome.output_tokens for outcome in outcomes),
+    )

@@ -1,50 +1,68 @@
 """The chunk stage: live documents that repeat no other become passages; one that did not change keeps its key."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from models.encoder import Encoder
-from models.tokens import TextTokenizer
+from models.opening import token_counter
 from schemas.chunks import CHUNKS
+from schemas.corpus import Corpus
 from schemas.documents import DOCUMENTS
-from tasks.chunk import INHERITED, chunk_documents, chunker_id, open_chunker
+from tasks.chunk import COLUMNS, INHERITED, chunk_documents, chunker_id, open_chunker
 from tasks.duplicates import duplicates
 from tasks.job import Job, run_job
+from tasks.labour import InThisProcess, Labour
 from tasks.outcome import Outcome
 from tasks.retire import retire
 from tasks.run import Stage
+from tasks.spreading import spread
 
 SOURCE = pa.schema([DOCUMENTS.schema.field(name) for name in (*INHERITED, "title", "text")])
+DOCUMENTS_PER_BATCH = 256
+DOCUMENTS_PER_COMMIT = 2048
 
 
-def chunk(stage: Stage, encoder_id: str, tokenizer: TextTokenizer, open_encoder: Callable[[], Encoder]) -> None:
+def chunk(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) -> None:
     """Cut documents that are new or changed, and retire the chunks of those that are gone or now repeat another.
 
     Args:
-        tokenizer: the encoder's own.
         open_encoder: called only where the corpus's strategy needs vectors and there is something to cut.
+
+    Raises:
+        WorkerError: no document can be cut.
     """
-    settings = stage.run.corpus.chunk
-    chunker = open_chunker(settings, tokenizer, open_encoder)
-    producer = chunker_id(settings, encoder_id)
+    producer = chunker_id(stage.run.corpus.chunk, encoder_id)
     live = _with_said(stage.read(DOCUMENTS).where("live").join(duplicates(stage), "doc_id", "left_anti"))
     done = stage.read(CHUNKS).where(F.col("live") & (F.col("chunker_id") == producer))
 
-    def work(documents: pa.Table) -> Outcome:
-        return chunk_documents(documents, chunker, producer)
-
-    def commit(documents: pa.Table, outcome: Outcome) -> int:
-        merged = stage.merge(
-            CHUNKS, outcome.rows, vanish={"doc_id": [row["doc_id"] for row in documents.select(["doc_id"]).to_pylist()]}
-        )
+    def commit(outcome: Outcome) -> int:
+        # Chunks of a document that could not be cut stay as they were.
+        cut = [str(document) for document in outcome.rows["doc_id"].unique().to_pylist()]
+        merged = stage.merge(CHUNKS, outcome.rows, vanish={"doc_id": cut})
         return merged.inserted + merged.updated
 
-    job = Job(producer, SOURCE, "doc_id", work, commit, batch_rows=256, unit="documents")
+    labour = _labour(stage.run.corpus, producer, open_encoder)
+    # Rejected by body: a document whose page changes is tried again.
+    job = Job(producer, "body_hash", labour, commit, DOCUMENTS_PER_COMMIT, "documents")
     run_job(stage, job, live, _with_said(done), ["doc_id", "body_hash", "extractor_id", "said"])
     retire(stage, CHUNKS, stage.read(CHUNKS).join(live.select("doc_id"), "doc_id", "left_anti"))
+
+
+def _labour(corpus: Corpus, producer: str, open_encoder: Callable[[], Encoder]) -> Labour:
+    if corpus.chunk.strategy == "semantic":  # one encoder here, not one in every process
+        chunker = open_chunker(corpus.chunk, token_counter(corpus.encoder), open_encoder)
+        work = partial(chunk_documents, chunker=chunker, chunker_id=producer)
+        return InThisProcess(work, SOURCE, DOCUMENTS_PER_BATCH)
+    arguments = {
+        "settings": corpus.chunk.model_dump(mode="json"),
+        "encoder": corpus.encoder.model_dump(mode="json"),
+        "chunker_id": producer,
+    }
+    return spread(corpus.workers, "tasks.chunk:document_work", arguments, "body_hash", SOURCE, COLUMNS)
 
 
 def _with_said(frame: DataFrame) -> DataFrame:

@@ -16,6 +16,7 @@ from schemas.hashing import digest, normalise
 from schemas.questions import QUESTIONS
 from tasks.generate import SOURCE_KEYS, write_batch
 from tasks.job import Job, run_job
+from tasks.labour import InThisProcess
 from tasks.outcome import Outcome
 from tasks.recipes import Recipe
 from tasks.run import Stage
@@ -60,10 +61,11 @@ def write(
     def work(batch: pa.Table) -> Outcome:
         return write_batch(recipe, recipe_id, open_model(), batch)
 
-    def commit(_: pa.Table, outcome: Outcome) -> int:
+    def commit(outcome: Outcome) -> int:
         return stage.append(table, outcome.rows)
 
-    job = Job(recipe_id, schema, SOURCE_KEYS[recipe.table], work, commit, SOURCES_PER_COMMIT, unit="sources")
+    labour = InThisProcess(work, schema, SOURCES_PER_COMMIT)
+    job = Job(recipe_id, SOURCE_KEYS[recipe.table], labour, commit, SOURCES_PER_COMMIT, "sources")
     run_job(stage, job, sources, done, [schema.names[0]])
     _refuse_too_many_failures(stage, recipe)
 

@@ -12,6 +12,8 @@ DEEPEST = 600
 _FEW_TAGS = 6_000
 _READABLE_SHARE = 200
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+# Python's own, some of which raise on any byte they do not like, whatever they are told to do with it.
+_NOT_OF_PAGES = frozenset(("idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined"))
 _DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)
 _HEADER = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)
 _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*>")
@@ -43,7 +45,8 @@ def _declared_encodings(body: bytes, content_type: str | None) -> list[str]:
     header = _HEADER.search(content_type or "")
     meta = _DECLARED.search(body[:4096])
     names = [header.group(1)] if header else []
-    return [*names, meta.group(1).decode("ascii", "ignore")] if meta else names
+    names += [meta.group(1).decode("ascii", "ignore")] if meta else []
+    return [name for name in names if _is_text_encoding(name)]
 
 
 def _decode_strictly(body: bytes, encoding: str) -> str | None:
@@ -51,7 +54,7 @@ def _decode_strictly(body: bytes, encoding: str) -> str | None:
     name = "cp1252" if encoding.lower() in ("iso-8859-1", "latin-1", "latin1", "us-ascii", "ascii") else encoding
     try:
         return body.decode(name)
-    except (UnicodeDecodeError, LookupError):
+    except (UnicodeError, LookupError):
         return None
 
 
@@ -66,7 +69,8 @@ def _decode_by_guess(body: bytes, content_type: str | None) -> str:
 
 def _is_text_encoding(name: str) -> bool:
     try:
-        return codecs.lookup(name)._is_text_encoding
+        codec = codecs.lookup(name)
+        return codec._is_text_encoding and codec.name not in _NOT_OF_PAGES
     except LookupError:
         return False
 

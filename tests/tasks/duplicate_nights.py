@@ -19,7 +19,6 @@ from schemas.table import Table
 from tasks.duplicates import deduplicate
 from tasks.passages import chunk
 from tasks.run import Run
-from tests.tasks.chunking.word_tokens import WordTokens
 from tests.tasks.test_deduplicate import edited, text_of
 from tests.tasks.test_job import Silent
 from warehouse.session import open_session
@@ -44,12 +43,13 @@ def a_document(name: str, text: str, live: bool) -> dict[str, Any]:
 def night(warehouse: Warehouse, documents: tuple[tuple[str, str, bool], ...]) -> dict[str, Any]:
     """Store the documents, deduplicate and chunk."""
     warehouse.merge(DOCUMENTS, DOCUMENTS.rows([a_document(*document) for document in documents]))
-    corpus = Corpus.model_validate({"name": "test", "crawl": {"seeds": ["http://example.org/"]}})
+    settings = {"name": "test", "crawl": {"seeds": ["http://example.org/"]}, "encoder": {"engine": "fake"}}
+    corpus = Corpus.model_validate(settings)
     run = Run(warehouse, corpus, "r", date(2026, 1, 1), Silent())
     with run.stage("deduplicate") as stage:
         deduplicate(stage)
     with run.stage("chunk") as stage:
-        chunk(stage, "encoder", WordTokens(), FakeEncoder)
+        chunk(stage, "encoder", FakeEncoder)
     ledger = vars(run.ledgers[0])
     return {
         **{name: ledger[name] for name in ("rows_in", "rows_out", "skipped", "detail", "versions_written")},

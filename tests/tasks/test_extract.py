@@ -145,6 +145,7 @@ def test_what_a_page_says_stands_beside_its_text() -> None:
         ("<p>Grüße aus Köln</p>".encode("latin-1"), "text/html; charset=utf-8"),
         ("<p>Grüße aus Köln</p>".encode(), "text/html; charset=no-such-thing"),
         ("<p>Grüße aus Köln</p>".encode(), None),
+        ("<meta charset=idna><p>Grüße aus Köln</p>".encode("latin-1"), "text/html; charset=punycode"),
     ],
 )
 def test_encodings_are_found_out(body: bytes, content_type: str | None) -> None:

@@ -13,6 +13,7 @@ from schemas.embeddings import EMBEDDINGS
 from schemas.quarantine import QUARANTINE, Reason
 from schemas.runs import RUNS
 from tasks.job import Job, run_job
+from tasks.labour import InThisProcess
 from tasks.outcome import Outcome, Rejection
 from tasks.run import Run, Stage
 from warehouse.tables import Warehouse
@@ -47,7 +48,8 @@ def embed_all_but(bad: str) -> Callable[[pa.Table], Outcome]:
 
 
 def a_job(stage: Stage, work: Callable[[pa.Table], Outcome]) -> Job:
-    return Job("e", SOURCE, "text_hash", work, lambda _, outcome: stage.append(EMBEDDINGS, outcome.rows), batch_rows=2)
+    labour = InThisProcess(work, SOURCE, 2)
+    return Job("e", "text_hash", labour, lambda outcome: stage.append(EMBEDDINGS, outcome.rows), commit_rows=2)
 
 
 def work_off(run: Run, names: list[str], work: Callable[[pa.Table], Outcome]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from datetime import date
 
 from models.fake import FakeEncoder
-from models.tokens import WordCounter
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus
 from schemas.documents import DOCUMENTS
@@ -17,10 +16,11 @@ TEXT = "moths fly at night\n\nwrenches tighten bolts"
 
 def night(warehouse: Warehouse, strategy: str, encoder: FakeEncoder) -> Ledger:
     crawl = {"seeds": ["http://example.org/"]}
-    corpus = Corpus.model_validate({"name": "test", "crawl": crawl, "chunk": {"strategy": strategy}})
+    settings = {"name": "test", "crawl": crawl, "chunk": {"strategy": strategy}, "encoder": {"engine": "fake"}}
+    corpus = Corpus.model_validate(settings)
     run = Run(warehouse, corpus, strategy, date(2026, 1, 1), Silent())
     with run.stage("chunk") as stage:
-        chunk(stage, "e", WordCounter(), lambda: encoder)
+        chunk(stage, "e", lambda: encoder)
     return stage.ledger
 
 

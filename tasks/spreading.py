@@ -1,0 +1,123 @@
+"""Labour that may go wrong, in processes of its own: of this machine, or of Spark's executors."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from schemas.corpus import WorkersSettings
+from tasks.answers import answers_schema, from_answers
+from tasks.labour import Labour, Outcomes
+from tasks.outcome import Outcome
+from tasks.worker import Order
+from tasks.workers import SLICE_ROWS, Workers
+from warehouse.tables import Warehouse
+
+SOURCES_PER_TASK = 256
+SOURCES_PER_ROUND = 16_384
+
+
+@dataclass(frozen=True)
+class Piecework:
+    """What is worked on, apart from where.
+
+    Attributes:
+        order: what is done to a source, within which limits.
+        source_key: column that names a source in the quarantine.
+        sources: columns that the work needs.
+        rows: schema of the outcome's rows.
+    """
+
+    order: Order
+    source_key: str
+    sources: pa.Schema
+    rows: pa.Schema
+
+    def workers(self, count: int | None) -> Workers:
+        """Child processes for it, as many as cores when the count is left out."""
+        return Workers(self.order, self.source_key, self.sources, self.rows, count)
+
+
+@dataclass(frozen=True)
+class InProcesses(Labour):
+    """In child processes of this one.
+
+    Attributes:
+        piecework: what they do.
+        count: how many; as many as cores when left out.
+    """
+
+    piecework: Piecework
+    count: int | None = None
+
+    def outcomes(self, warehouse: Warehouse, pending: DataFrame, left: int) -> Outcomes:
+        """See `Labour.outcomes`.
+
+        Raises:
+            WorkerError: the work cannot be done at all.
+        """
+        with self.piecework.workers(self.count) as workers:
+            workers.start(left)
+            yield from workers.outcomes(warehouse.stream(pending, self.piecework.sources, SLICE_ROWS))
+
+
+@dataclass(frozen=True)
+class OnSpark(Labour):
+    """On Spark's executors, each of whose tasks has a child process beside it; sources do not come here.
+
+    The executors must be able to import Nightjar's packages: run the cluster's Python from a checkout, or ship it
+    (`spark.addArtifacts`).
+    """
+
+    piecework: Piecework
+
+    def outcomes(self, warehouse: Warehouse, pending: DataFrame, left: int) -> Outcomes:  # noqa: ARG002
+        """Outcomes of rounds of sources, so many that their rows fit here, and that a kill loses at most one."""
+        rounds = math.ceil(left / SOURCES_PER_ROUND)
+        sources = pending.select(*self.piecework.sources.names)
+        place = F.pmod(F.xxhash64(self.piecework.source_key), F.lit(rounds))
+        for number in range(rounds):
+            count = left * (number + 1) // rounds - left * number // rounds
+            yield count, self._round(sources.where(place == number), count)
+
+    def _round(self, sources: DataFrame, count: int) -> Outcome:
+        spread = sources.repartition(math.ceil(count / SOURCES_PER_TASK))
+        schema = from_arrow_schema(answers_schema(self.piecework.rows))
+        answers = spread.mapInArrow(partial(_answered, self.piecework), schema).toArrow()
+        return from_answers(answers, self.piecework.rows)
+
+
+def _answered(piecework: Piecework, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Answers of every source of the batches, from one child: what a task of Spark runs on an executor."""
+    with piecework.workers(count=1) as workers:
+        for batch in batches:
+            # As declared, where Spark says that everything may be null.
+            yield from workers.answers(pa.Table.from_batches([batch]).cast(piecework.sources))
+
+
+def spread(
+    settings: WorkersSettings,
+    work: str,
+    arguments: Mapping[str, Any],
+    source_key: str,
+    sources: pa.Schema,
+    rows: pa.Schema,
+) -> Labour:
+    """Labour of the settings' kind.
+
+    Args:
+        work: "module:function", see `tasks.worker.Order`.
+        arguments: of that function.
+        source_key: column that names a source in the quarantine.
+        sources: columns that the work needs.
+        rows: schema of the outcome's rows.
+    """
+    order = Order(work, arguments, settings.seconds_per_source, settings.memory_mb)
+    piecework = Piecework(order, source_key, sources, rows)
+    return OnSpark(piecework) if settings.where == "spark" else InProcesses(piecework, settings.count)
