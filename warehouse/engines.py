@@ -88,7 +88,7 @@ class Engine(ABC):
 
 
 class DeltaSpark(Engine):
-    """Spark with Delta's library: in this process, on a cluster or over Spark Connect."""
+    """Spark with Delta's library, wherever it runs."""
 
     def create(self, table: Table, path: str) -> None:
         self.spark.sql(create_statement(table, f"delta.`{path}`", {**PROPERTIES, **CHANGE_FEED}))
@@ -109,6 +109,14 @@ class DeltaSpark(Engine):
         return figures.asDict()
 
 
+class DeltaSparkHere(DeltaSpark):
+    """Spark whose driver is this process: it sees the same folders."""
+
+    def version(self, path: str) -> int:
+        found = listed_version(path)
+        return super().version(path) if found is None else found
+
+
 class Sail(Engine):
     """Sail's embedded server: no Java, one writer, and no maintenance.
 
@@ -127,6 +135,9 @@ class Sail(Engine):
         self.need("ALTER", path)
 
     def version(self, path: str) -> int:
+        found = listed_version(path)
+        if found is not None:
+            return found
         logs = self.spark.read.format("binaryFile").load(f"{path}/_delta_log/*.json").select("path")
         return max(int(Path(row["path"]).stem) for row in logs.collect())
 
@@ -172,4 +183,19 @@ class Sail(Engine):
 
 def engine_of(spark: SparkSession) -> Engine:
     """The engine behind a session."""
-    return Sail(spark) if spark.conf.get(ENGINE, "") == "sail" else DeltaSpark(spark)
+    if spark.conf.get(ENGINE, "") == "sail":
+        return Sail(spark)
+    # By name: importing the class costs a second.
+    remote = type(spark).__module__.startswith("pyspark.sql.connect")
+    return DeltaSpark(spark) if remote else DeltaSparkHere(spark)
+
+
+def listed_version(path: str) -> int | None:
+    """The latest version of a table in a folder of this machine; None where it is none, or elsewhere.
+
+    A listing, where the same question to the engine costs half a second, and a night asks it for every table.
+    """
+    if "://" in path:
+        return None
+    commits = (commit.stem for commit in Path(path, "_delta_log").glob("*.json"))
+    return max((int(stem) for stem in commits if stem.isdecimal()), default=None)

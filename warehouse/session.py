@@ -162,6 +162,8 @@ def _configuration(memory_gib: float, java_options: Sequence[str]) -> dict[str, 
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(os.cpu_count() or 1),
         # A night is some hundred small plans, and the next batch has the same ones: their compiled code is kept.
         "spark.sql.codegen.cache.maxEntries": "2000",
+        # A batch is in memory, and 4096 pages, its default, are more than the heap.
+        "spark.sql.parquet.columnarReaderBatchSize": "512",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",

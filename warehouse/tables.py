@@ -121,6 +121,7 @@ class Warehouse:
                 (their live column becomes false), or deleted where the table has no live column.
         """
         checked = first_of_each_key(table, table.check(rows))
+        vanish = {name: values for name, values in (vanish or {}).items() if values}
         if not len(checked) and not vanish:
             return Merged(0, 0, 0)
         return self._committed(table, lambda path: self._merge(table, checked, path, vanish))
@@ -136,9 +137,12 @@ class Warehouse:
         return sources.join(results.select(*key).distinct(), list(key), "left_anti")
 
     def stream(self, frame: DataFrame, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
-        """Rows of a frame in batches of the given schema, in order, never all in memory at once."""
+        """Rows of a frame in batches of the given schema, in order, never all in memory at once.
+
+        One partition of the frame is here, and the next one on its way.
+        """
         batch: list[dict[str, object]] = []
-        for row in frame.select(*schema.names).toLocalIterator():
+        for row in frame.select(*schema.names).toLocalIterator(prefetchPartitions=True):
             batch.append({name: _in_utc(value) for name, value in row.asDict(recursive=True).items()})
             if len(batch) == batch_rows:
                 yield pa.Table.from_pylist(batch, schema=schema)
@@ -185,7 +189,7 @@ class Warehouse:
         new = self.frame(rows).join(known, key, "left_anti").select(*rows.column_names)
         return self._engine.insert(new, path)
 
-    def _merge(self, table: Table, rows: pa.Table, path: str, vanish: Mapping[str, Sequence[str]] | None) -> Merged:
+    def _merge(self, table: Table, rows: pa.Table, path: str, vanish: Mapping[str, Sequence[str]]) -> Merged:
         source = self.frame(rows).withColumn(GONE, F.lit(False))
         if vanish:
             source = source.unionByName(self._vanished(table, rows, path, vanish))
@@ -206,7 +210,9 @@ class Warehouse:
         """
         stored = self.spark.read.format("delta").load(path)
         for name, values in vanish.items():
-            stored = stored.where(F.col(name).isin(list(values)))
+            # As rows: in a filter each value would be an expression to plan.
+            scope = self.frame(pa.table({name: pa.array(values, pa.string()).unique()}))
+            stored = stored.join(F.broadcast(scope), name, "left_semi")
         if table.live:
             stored = stored.where(F.col(table.live)).withColumn(table.live, F.lit(False))
         mine = F.broadcast(self.frame(rows.select(list(table.key))))
