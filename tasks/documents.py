@@ -50,9 +50,7 @@ def extract(stage: Stage) -> None:
     retire(stage, DOCUMENTS, stage.read(DOCUMENTS).join(gone.unionAll(hidden), "url", "left_semi"))
 
 
-def latest_pages(
-    pages: DataFrame, gone_after: int, columns: Sequence[str] = ("body_hash", "robots_tag")
-) -> DataFrame:
+def latest_pages(pages: DataFrame, gone_after: int, columns: Sequence[str] = ("body_hash", "robots_tag")) -> DataFrame:
     """Per URL the newest answer that is believed: url, outcome, ds and the columns, which are null of a page gone.
 
     A failure or a refusal says nothing: what was known before stays true. So does an answer that the page is gone,
