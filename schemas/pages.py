@@ -23,7 +23,12 @@ PAGES = Table(
         column("etag", pa.string(), "ETag header, sent back the next night", null=True),
         column("last_modified", pa.string(), "Last-Modified header, sent back the next night", null=True),
         column("robots_tag", pa.string(), "X-Robots-Tag headers, one a line; a 304 repeats them", null=True),
-        column("links", pa.list_(pa.string()), "links to follow: canonical URLs the corpus allows", null=True),
+        column(
+            "links",
+            pa.list_(pa.string()),
+            "links of the page, or its listing: canonical URLs the corpus allows",
+            null=True,
+        ),
         column("depth", pa.int32(), "links followed from a seed"),
         column("detail", pa.string(), "why it failed or was refused", null=True),
         column("source", pa.string(), "file or folder it was read from; null where it was fetched", null=True),

@@ -4,18 +4,20 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.corpus import CrawlSettings
+from schemas.hashing import digest
 from schemas.pages import PAGES
 from tasks.crawling.fetch import fetch
-from tasks.crawling.frontier import check_reached, confirm, next_round
+from tasks.crawling.frontier import SEEN, check_reached, confirm, next_round
 from tasks.crawling.site import serve_site
+from tasks.documents import latest_pages
 from tasks.run import Stage
 
-SEEN = ("url", "links", "depth", "outcome")
-STORED = ("url", "body_hash", "etag", "last_modified", "robots_tag", "links")
+STORED = ("url", "body_hash", "etag", "last_modified", "robots_tag", "links", "depth")
 
 
 def crawl(stage: Stage, settings: CrawlSettings) -> None:
@@ -27,7 +29,7 @@ def crawl(stage: Stage, settings: CrawlSettings) -> None:
     """
     site_settings = stage.run.corpus.site
     seen = _seen_tonight(stage)
-    stored = _newest_bodies(stage)
+    stored = _live_pages(stage, settings)
     requests = next_round(seen, settings, stored)
     stage.ledger.skipped = stage.ledger.rows_in = len(seen)
     if not requests:
@@ -69,11 +71,16 @@ def _seen_tonight(stage: Stage) -> pa.Table:
     return stage.run.warehouse.arrow(PAGES, tonight.select(*SEEN))
 
 
-def _newest_bodies(stage: Stage) -> pa.Table:
-    """Of every URL the newest answer with a body before tonight: what a 304 confirms."""
-    before = _fetched(stage).where((F.col("ds") < F.lit(stage.run.ds)) & F.col("body_hash").isNotNull())
-    newest = before.groupBy("url").agg(F.max_by(F.struct(*STORED[1:]), "ds").alias("page"))
-    return stage.run.warehouse.arrow(PAGES, newest.select("url", "page.*"))
+def _live_pages(stage: Stage, settings: CrawlSettings) -> pa.Table:
+    """The pages that were there before tonight: what a 304 confirms, and what is asked for though nothing links to it.
+
+    Their order is another one every night, so that caps leave out other pages each time.
+    """
+    before = _fetched(stage).where(F.col("ds") < F.lit(stage.run.ds))
+    latest = latest_pages(before, settings.gone_after, STORED[1:]).where(F.col("body_hash").isNotNull())
+    pages = stage.run.warehouse.arrow(PAGES, latest.select(*STORED))
+    order = [digest(f"{stage.run.ds} {url}") for url in pages["url"].to_pylist()]
+    return pages.take(pc.sort_indices(pa.array(order, pa.string())))
 
 
 def _fetched(stage: Stage) -> DataFrame:

@@ -1,5 +1,6 @@
 """The extract stage: the newest body of every page becomes a document."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from pyspark.sql import DataFrame
@@ -43,15 +44,15 @@ def extract(stage: Stage) -> None:
     retire(stage, DOCUMENTS, stage.read(DOCUMENTS).join(gone.unionAll(hidden), "url", "left_semi"))
 
 
-def latest_pages(pages: DataFrame, gone_after: int) -> DataFrame:
-    """Per URL the newest answer that is believed: url, outcome, body_hash, ds, robots_tag.
+def latest_pages(pages: DataFrame, gone_after: int, columns: Sequence[str] = ("body_hash", "robots_tag")) -> DataFrame:
+    """Per URL the newest answer that is believed: url, outcome, ds and the columns, which are null of a page gone.
 
     A failure or a refusal says nothing: what was known before stays true. So does an answer that the page is gone,
     until the newest `gone_after` answers, each of another logical date, all say so. A file that is gone is certain.
     """
     telling = pages.where(~F.col("outcome").isin("failed", "refused"))
     doubtful = (F.col("outcome") == "gone") & F.col("source").isNull()
-    answer = F.struct("outcome", "body_hash", "ds", "robots_tag")
+    answer = F.struct("outcome", "ds", *columns)
     nights = F.sort_array(F.collect_list(F.when(doubtful, F.col("ds"))), asc=False)
     found = telling.groupBy("url").agg(
         F.max_by(F.when(~doubtful, answer), F.when(~doubtful, F.col("ds"))).alias("page"),
@@ -62,9 +63,8 @@ def latest_pages(pages: DataFrame, gone_after: int) -> DataFrame:
     return found.select(
         "url",
         F.when(is_gone, "gone").otherwise(F.col("page.outcome")).alias("outcome"),
-        F.when(~is_gone, F.col("page.body_hash")).alias("body_hash"),
         F.when(is_gone, F.col("newest")).otherwise(F.col("page.ds")).alias("ds"),
-        F.when(~is_gone, F.col("page.robots_tag")).alias("robots_tag"),
+        *(F.when(~is_gone, F.col(f"page.{name}")).alias(name) for name in columns),
     )
 
 

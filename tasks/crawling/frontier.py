@@ -1,8 +1,9 @@
 """The frontier: what to fetch next, read off the pages that are already there."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,7 +12,11 @@ import pyarrow.compute as pc
 
 from schemas.corpus import CrawlSettings
 from schemas.errors import CrawlError
+from tasks.crawling.directives import agent_token, header_directives
 from tasks.crawling.urls import Scope, url_pattern
+
+SEEN = ("url", "links", "depth", "outcome", "robots_tag")
+"""What the frontier reads of tonight's pages."""
 
 MAX_REDIRECTS = 5
 
@@ -48,35 +53,67 @@ class Place(NamedTuple):
 def next_round(pages: pa.Table, settings: CrawlSettings, stored: pa.Table | None = None) -> list[Request]:
     """The URLs to fetch next: the nearest that are known and not fetched yet, in the order of their URLs.
 
+    When links lead nowhere new, the stored pages that they did not reach, so that one that was deleted is
+    noticed; then where those have moved to. Their links are not followed: a crawl that starts anew would not
+    find what only they lead to.
+
     A function of the pages alone, so a crawl that was killed goes on where it stopped and chooses the
     same pages as one that was not. Empty when the crawl is complete.
 
     Args:
-        pages: rows of this logical date that count as tried: url, links, depth and outcome. Leave out
-            the failed rows of earlier runs to have them tried again.
+        pages: rows of this logical date that count as tried: url, links, depth, outcome and robots_tag. Leave
+            out the failed rows of earlier runs to have them tried again.
         settings: seeds, scope and limits.
-        stored: the newest stored body of each URL: url, etag, last_modified and links.
+        stored: the live pages: url, etag, last_modified, robots_tag, links and depth, in the order in which
+            unlinked ones are asked for.
 
     Raises:
         CorpusError: a seed or a sitemap is not an http(s) URL.
     """
     scope = Scope(settings)
-    seen = pages.select(["url", "links", "depth", "outcome"])
-    rows = (confirm(seen, stored) if stored is not None else seen).to_pylist()
-    tried = [row["url"] for row in rows]
+    rows = _followed(pages.select(SEEN), settings, stored)
+    tried = {row["url"] for row in rows}
     sitemaps = _sitemap_steps(rows, scope)
-    known = _nearest(_places(rows, scope.seeds, sitemaps))
-    waiting = {
-        url: place
-        for url, place in known.items()
-        if (scope.admits_sitemap(url) if url in sitemaps else scope.admits(url)) and _within_limits(place, settings)
-    }
-    for url in tried:
-        waiting.pop(url, None)
-    round_ = min(waiting.values(), default=Place(0, 0))
-    candidates = sorted(url for url, place in waiting.items() if place == round_)
-    chosen = list(_within_caps(candidates, tried, settings))
-    return [replace(made, sitemap=made.url in sitemaps) for made in _requests(chosen, round_.depth, stored)]
+    linked, unlinked = _parted(rows, [*scope.seeds, *sitemaps])
+    moved = [row for row in unlinked if row["outcome"] == "redirected"]
+    rounds = chain(
+        _nearest_first(_places(linked, scope.seeds, sitemaps), settings),
+        _unlinked(stored, settings),
+        _nearest_first(_places(moved, [], {}), settings),
+    )
+    for round_ in rounds:
+        waiting = {url: depth for url, depth in round_.items() if url not in tried}
+        admitted = [url for url in waiting if (scope.admits_sitemap if url in sitemaps else scope.admits)(url)]
+        chosen = list(_within_caps(admitted, tried, settings)) if admitted else []
+        if chosen:
+            made = _requests({url: waiting[url] for url in chosen}, stored)
+            return [replace(request, sitemap=request.url in sitemaps) for request in made]
+    return []
+
+
+def _followed(pages: pa.Table, settings: CrawlSettings, stored: pa.Table | None) -> list[dict[str, Any]]:
+    """Rows with the links to follow: a 304 confirms the stored ones, and a header may forbid them."""
+    rows = (confirm(pages, stored) if stored is not None else pages).to_pylist()
+    if not settings.obey_nofollow:
+        return rows
+    agent = agent_token(settings.user_agent)
+    return [row | {"links": None} if _forbids_following(row, agent) else row for row in rows]
+
+
+def _forbids_following(row: dict[str, Any], agent: str) -> bool:
+    is_page = row["outcome"] in ("ok", "not_modified")  # a redirect is no link, and a sitemap is there for its own
+    return is_page and "nofollow" in header_directives(row["robots_tag"] or "", agent)
+
+
+def _parted(rows: list[dict[str, Any]], starts: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows that links lead to from the starts, and the others."""
+    links = {row["url"]: row["links"] or () for row in rows}
+    reached, waiting = set(starts), list(starts)
+    while waiting:
+        found = set(links.get(waiting.pop(), ())) - reached
+        reached |= found
+        waiting.extend(found)
+    return [row for row in rows if row["url"] in reached], [row for row in rows if row["url"] not in reached]
 
 
 def _sitemap_steps(rows: list[dict[str, Any]], scope: Scope) -> dict[str, int]:
@@ -89,7 +126,7 @@ def _sitemap_steps(rows: list[dict[str, Any]], scope: Scope) -> dict[str, int]:
     return steps
 
 
-def _within_caps(candidates: Iterable[str], tried: list[str], settings: CrawlSettings) -> Iterator[str]:
+def _within_caps(candidates: Iterable[str], tried: Collection[str], settings: CrawlSettings) -> Iterator[str]:
     """The candidates, in order, that the caps on pages leave room for beside what was tried already."""
     total = len(tried)
     hosts = Counter(urlsplit(url).netloc for url in tried)
@@ -131,23 +168,30 @@ def _hops(url: str, source_of: dict[str, str]) -> int:
     return hops
 
 
-def _nearest(places: Iterable[tuple[str, Place]]) -> dict[str, Place]:
+def _nearest_first(places: Iterable[tuple[str, Place]], settings: CrawlSettings) -> Iterator[dict[str, int]]:
+    """Rounds of URLs and their depths: all that stand at one place within the limits, in the order of their URLs."""
     nearest: dict[str, Place] = {}
     for url, place in places:
         nearest[url] = min(place, nearest.get(url, place))
-    return nearest
+    in_order = sorted(nearest, key=lambda url: (nearest[url], url))
+    for place, urls in groupby(in_order, nearest.__getitem__):
+        if place.depth <= settings.max_depth and place.hops <= MAX_REDIRECTS:
+            yield dict.fromkeys(urls, place.depth)
 
 
-def _within_limits(place: Place, settings: CrawlSettings) -> bool:
-    return place.depth <= settings.max_depth and place.hops <= MAX_REDIRECTS
+def _unlinked(stored: pa.Table | None, settings: CrawlSettings) -> Iterator[dict[str, int]]:
+    """One round of all stored pages, at the depth at which links last led to them."""
+    if stored is not None:
+        rows = stored.select(["url", "depth"]).to_pylist()
+        yield {row["url"]: row["depth"] for row in rows if row["depth"] <= settings.max_depth}
 
 
-def _requests(urls: list[str], depth: int, stored: pa.Table | None) -> list[Request]:
+def _requests(round_: Mapping[str, int], stored: pa.Table | None) -> list[Request]:
     validators: dict[str, dict[str, Any]] = {}
     if stored is not None:
-        wanted = stored.filter(pc.is_in(stored["url"], pa.array(urls, pa.string())))
+        wanted = stored.filter(pc.is_in(stored["url"], pa.array(round_, pa.string())))
         validators = {row["url"]: row for row in wanted.select(["url", "etag", "last_modified"]).to_pylist()}
-    return [Request(**{"url": url, "depth": depth, **validators.get(url, {})}) for url in urls]
+    return [Request(**{"url": url, "depth": depth, **validators.get(url, {})}) for url, depth in round_.items()]
 
 
 def check_reached(pages: pa.Table) -> None:

@@ -29,7 +29,7 @@ from scrapy.http import Headers, Response, TextResponse
 from twisted.python.failure import Failure
 
 from schemas.hashing import digest
-from tasks.crawling.directives import LONGEST, agent_token, header_directives
+from tasks.crawling.directives import LONGEST, agent_token
 from tasks.crawling.encodings import MAX_RATIO, RATIO_FREE_BYTES, may_be_html
 from tasks.crawling.frontier import Request
 from tasks.crawling.links import page_links
@@ -127,12 +127,9 @@ class PageSpider(scrapy.Spider):
         }
 
     def _links(self, response: Response) -> list[str]:
-        obey_nofollow = self._order.settings.obey_nofollow
         if not isinstance(response, TextResponse):  # binary under the name of HTML
             return []
-        if obey_nofollow and "nofollow" in header_directives(robots_tag(response.headers) or "", self._agent):
-            return []
-        return page_links(response.text, response.url, self._scope, obey_nofollow, self._agent)
+        return page_links(response.text, response.url, self._scope, self._order.settings.obey_nofollow, self._agent)
 
     def _sitemap(self, response: Response) -> Row:
         try:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from fastwarc.stream_io import GzipReader
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from schemas.corpus import WarcSettings
@@ -22,8 +23,12 @@ Row = dict[str, Any]
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+LENGTH = "Content-Length"
+GZIP_MAGIC = b"\x1f\x8b"
+
+
 class BrokenArchive(Exception):
-    """A file that is no WARC from some place on."""
+    """A file that is no WARC from some place on, or ends inside a record."""
 
 
 def warc_files(patterns: tuple[str, ...]) -> list[Path]:
@@ -48,8 +53,8 @@ def read_warc(path: Path, settings: WarcSettings, captures: Captures) -> Iterato
     """Rows of `pages`, without ds and run_id, for what a file says that is not known yet.
 
     Only answers with status 200 that are HTML, or do not say what they are, give rows; the patterns of the
-    settings decide which of them. Memory holds one body at a time. A record that is cut short or cannot be
-    unpacked gives a row that says so.
+    settings decide which of them. Memory holds one body at a time. A record whose body is cut short or cannot
+    be unpacked gives a row that says so.
 
     Args:
         captures: what is known; told of every row.
@@ -82,11 +87,38 @@ def _records(path: Path) -> Iterator[WarcRecord]:
         ) from error
     with stream:
         try:
-            for record in ArchiveIterator(stream, record_types=WarcRecordType.response, parse_http=False):
-                if record.is_http:
-                    yield record
+            yield from _answers(stream)
         except OSError as error:
             raise BrokenArchive(str(error)) from error
+
+
+def _answers(stream: BinaryIO) -> Iterator[WarcRecord]:
+    """HTTP answers up to the end of the file; an error where that is no record's end."""
+    is_gzip = stream.read(2) == GZIP_MAGIC
+    stream.seek(0)
+    source = GzipReader(stream) if is_gzip else stream
+    cut, position = None, -1
+    # A record whose header is cut has lost its type, too.
+    for record in ArchiveIterator(source, record_types=WarcRecordType.any_type, parse_http=False):
+        position = record.stream_pos
+        if record.record_type == WarcRecordType.response and record.is_http and record.headers.get(LENGTH):
+            yield record
+        cut = f"ends inside {_name(record)}" if _is_cut(record) else None
+    if cut is None and isinstance(source, GzipReader) and (source.frame_start_position() or 0) > position:
+        cut = "ends where a record begins"
+    if cut:
+        raise BrokenArchive(cut)
+
+
+def _is_cut(record: WarcRecord) -> bool:
+    """Whether a record lacks its length, which it must have, or content of that length. Reads it to its end."""
+    record.consume()
+    return not record.headers.get(LENGTH) or record.reader.tell() < record.content_length
+
+
+def _name(record: WarcRecord) -> str:
+    url = record.headers.get("WARC-Target-URI")
+    return f"the record of {url[:300]}" if url else "a record"
 
 
 def _date(record: WarcRecord) -> datetime:
@@ -101,6 +133,8 @@ def _row(record: WarcRecord, most: int) -> Row | None:
     except (OSError, ValueError) as error:
         return {"outcome": "failed", "status": 0, "detail": f"no HTTP answer: {error}"[:300]}
     headers = record.http_headers
+    if record.content_length and (headers is None or not headers.status_line):
+        return None  # the file ends here, maybe inside the URL
     if headers is None or headers.status_code is None:
         return {"outcome": "failed", "status": 0, "detail": "no HTTP answer, or one that is cut short"}
     content_type = headers.get("Content-Type")

@@ -99,7 +99,7 @@ def test_every_kind_of_answer_gives_one_row(local_site: LocalSite) -> None:
     assert (page["etag"], page["last_modified"]) == ('"v1"', "Mon, 23 Nov 2026 02:00:00 GMT")
     assert (page["content_type"], page["depth"]) == ("text/html", 1)
     assert page["robots_tag"] == "otherbot: nofollow, nightjar: noai"
-    assert (found["/leaf"]["robots_tag"], found["/leaf"]["links"]) == ("Nightjar: none", [])
+    assert (found["/leaf"]["robots_tag"], found["/leaf"]["links"]) == ("Nightjar: none", page["links"])
     assert found["/moved"]["links"] == [f"{HOST}/ok"]
     assert all(row["body"] is None for path, row in found.items() if path not in ("/ok", "/leaf"))
 

@@ -36,7 +36,7 @@ def night(site: LocalSite, stored: pa.Table) -> pa.Table:
     return pages.sort_by("url")
 
 
-def page_with_etag(body: bytes, sent: list[int]) -> Answer:
+def page_with_etag(body: bytes, sent: list[int], robots_tag: str = "all") -> Answer:
     """A page that says what it would say again; every answer's size goes into `sent`, headers and all."""
     etag = f'"{digest(body)}"'
 
@@ -45,6 +45,7 @@ def page_with_etag(body: bytes, sent: list[int]) -> Answer:
         content = b"" if same else body
         handler.send_response(304 if same else 200)
         handler.send_header("ETag", etag)
+        handler.send_header("X-Robots-Tag", robots_tag)
         handler.send_header("Content-Type", "text/html")
         handler.send_header("Content-Length", str(len(content)))
         sent.append(sum(map(len, handler._headers_buffer)) + len(content))  # type: ignore[attr-defined]
@@ -101,3 +102,30 @@ def test_a_second_night_costs_answers_without_bodies_and_a_third_what_changed(lo
     page = first.filter(pc.equal(first["url"], f"{HOST}/250"))
     before, after = text_hashes(page), text_hashes(third)
     assert (before - after).total() == (after - before).total() == 1 < before.total()
+
+
+def test_an_unlinked_page_is_asked_for_and_says_whether_it_is_still_there(local_site: LocalSite) -> None:
+    def link(*pages: str) -> bytes:
+        return "".join(f'<a href="/{page}">{page}</a>' for page in pages).encode()
+
+    bodies = {"/0": link("a", "b"), "/a": b"<p>a</p>", "/b": link("c"), "/c": b"<p>c</p>"}
+    local_site.answers |= {path: page_with_etag(body, []) for path, body in bodies.items()}
+    first = night(local_site, FETCHED.empty_table())
+    assert first["outcome"].to_pylist() == ["ok"] * 4
+
+    local_site.answers["/0"] = page_with_etag(link("b"), [])
+    local_site.answers["/b"] = page_with_etag(bodies["/b"], [], "nofollow")
+    second = night(local_site, first)
+    asked = zip(second["url"].to_pylist(), second["outcome"].to_pylist(), strict=True)
+    assert {url.removeprefix(HOST): outcome for url, outcome in asked} == {
+        "/0": "ok",
+        "/a": "not_modified",
+        "/b": "not_modified",
+        "/c": "not_modified",
+    }
+    assert second["depth"] == first["depth"]
+    assert local_site.paths[-2:] in (["/a", "/c"], ["/c", "/a"])  # after what links lead to
+
+    del local_site.answers["/a"]
+    third = night(local_site, second)
+    assert third["outcome"].to_pylist() == ["not_modified", "gone", "not_modified", "not_modified"]

@@ -1,6 +1,7 @@
 """What other people's archives hold becomes rows; what is broken in them is said and ends nothing else."""
 
 import gzip
+import random
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -92,21 +93,34 @@ def test_records_that_cannot_be_taken_say_why(tmp_path: Path) -> None:
     assert found["/good"]["body"] == b"<p>good</p>"
 
 
+def read_broken(file: Path, match: str) -> dict[str, dict[str, Any]]:
+    """Rows of a file that breaks off, by what follows the site."""
+    rows: list[dict[str, Any]] = []
+    with pytest.raises(BrokenArchive, match=match):
+        for row in read_warc(file, WarcSettings(files=("x",)), Captures({})):
+            rows.append(row)
+    return {row["url"].removeprefix(SITE): row for row in rows}
+
+
 def test_a_file_that_breaks_off_keeps_what_came_before(tmp_path: Path) -> None:
     whole = warc([Answer(SITE + "/a"), Answer(SITE + "/b", b"b" * 50)], gzip=False)
-    found = read(written(tmp_path, whole[:-20], "cut.warc"))
+    found = read_broken(written(tmp_path, whole[:-20], "cut.warc"), f"^ends inside the record of {SITE}/b$")
     assert (found["/a"]["outcome"], found["/b"]["outcome"]) == ("ok", "failed")
     assert found["/b"]["detail"] == "the record is broken: ends after 34 of 50 bytes"
 
-    captures: list[str] = []
-    with pytest.raises(BrokenArchive, match="Invalid WARC header"):
-        for row in read_warc(
-            written(tmp_path, whole + b"and then\r\nsomething else\r\n" * 9, "tail.warc"),
-            WarcSettings(files=("x",)),
-            Captures({}),
-        ):
-            captures.append(row["url"])
-    assert captures == [SITE + "/a", SITE + "/b"]
+    tail = written(tmp_path, whole + b"and then\r\nsomething else\r\n" * 9, "tail.warc")
+    assert read_broken(tail, "Invalid WARC header").keys() == {"/a", "/b"}
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_file_cut_inside_a_header_is_broken_and_no_wrong_page_comes_of_it(tmp_path: Path, compressed: bool) -> None:
+    whole = warc([Answer(SITE + "/a"), Answer(SITE + "/b/longer", random.Random(1).randbytes(200))], compressed)
+    start = whole.rindex(b"\x1f\x8b\x08" if compressed else b"WARC/1.0")
+    for cut in range(start + 1, len(whole) - 230):
+        found = read_broken(written(tmp_path, whole[:cut]), "^(ends |Invalid WARC header)")
+        assert found.pop("/a")["outcome"] == "ok"
+        assert {path: row["outcome"] for path, row in found.items()} in ({}, {"/b/longer": "failed"})
+    assert read(written(tmp_path, whole[:start])).keys() == {"/a"}
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
