@@ -87,7 +87,7 @@ def ask(run: Run) -> None:
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="write-{asked.name}")
 def write(run: Run, asked: RecipeSettings) -> None:
     """Run one recipe: features, synthetic queries or contexts."""
-    recipe = load_recipe(asked.name)
+    recipe = load_recipe(asked.name, run.corpus.recipe_folders)
     settings = run.corpus.language_model
     with run.stage(f"{recipe.table}:{recipe.name}") as stage:
         identity = recipe_id(recipe, language_model_id(settings))
@@ -138,5 +138,5 @@ def publish(run: Run, built: str | None) -> None:
 def feature_recipes(corpus: Corpus) -> list[str]:
     """recipe_ids of the features that the corpus has written, and so of those its index carries."""
     model = language_model_id(corpus.language_model)
-    recipes = [load_recipe(asked.name) for asked in corpus.recipes]
+    recipes = [load_recipe(asked.name, corpus.recipe_folders) for asked in corpus.recipes]
     return [recipe_id(recipe, model) for recipe in recipes if recipe.table == FEATURES.name]

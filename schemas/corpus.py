@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from schemas.errors import CorpusError, UnknownName
 
@@ -260,6 +260,12 @@ class Corpus(Settings):
     encoder: EncoderSettings = EncoderSettings()
     recipes: tuple[RecipeSettings, ...] = ()
     index: IndexSettings = IndexSettings()
+    _recipe_folders: tuple[Path, ...] = PrivateAttr(())
+
+    @property
+    def recipe_folders(self) -> tuple[Path, ...]:
+        """Where its own recipes are, looked at before the shipped ones: `recipes/` beside its file."""
+        return self._recipe_folders
 
     @model_validator(mode="after")
     def _names_a_source(self) -> "Corpus":
@@ -296,8 +302,9 @@ def load_corpus(name_or_path: str) -> Corpus:
     """
     path = _find(name_or_path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Corpus(**content)
+        corpus = Corpus(**tomllib.loads(path.read_text(encoding="utf-8")))
+        corpus._recipe_folders = (path.parent / "recipes",)
+        return corpus
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CorpusError(f"not valid TOML: {error}", where=str(path), remedy="Correct the file") from error
     except ValidationError as error:

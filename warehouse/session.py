@@ -164,6 +164,9 @@ def _configuration(memory_gib: float, java_options: Sequence[str]) -> dict[str, 
         "spark.sql.codegen.cache.maxEntries": "2000",
         # A batch is in memory, and 4096 pages, its default, are more than the heap.
         "spark.sql.parquet.columnarReaderBatchSize": "512",
+        # What comes here comes a partition at a time, whole and several times over: a few MiB of packed pages each.
+        "spark.hadoop.parquet.block.size": str(16 << 20),
+        "spark.sql.files.maxPartitionBytes": "16m",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",

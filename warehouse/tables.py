@@ -137,12 +137,9 @@ class Warehouse:
         return sources.join(results.select(*key).distinct(), list(key), "left_anti")
 
     def stream(self, frame: DataFrame, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
-        """Rows of a frame in batches of the given schema, in order, never all in memory at once.
-
-        One partition of the frame is here, and the next one on its way.
-        """
+        """Rows of a frame in batches of the given schema, in order, never all in memory at once."""
         batch: list[dict[str, object]] = []
-        for row in frame.select(*schema.names).toLocalIterator(prefetchPartitions=True):
+        for row in frame.select(*schema.names).toLocalIterator():
             batch.append({name: _in_utc(value) for name, value in row.asDict(recursive=True).items()})
             if len(batch) == batch_rows:
                 yield pa.Table.from_pylist(batch, schema=schema)

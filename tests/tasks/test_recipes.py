@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.steps import feature_recipes
+from models.opening import language_model_id
+from schemas.corpus import load_corpus
 from schemas.errors import CorpusError, UnknownName
 from tasks.recipes import Recipe, known_recipes, load_recipe, recipe_id
 
@@ -96,3 +99,12 @@ def test_identity_follows_everything_else(tmp_path: Path, change: tuple[str, str
 def test_identity_follows_name_and_model(tmp_path: Path) -> None:
     recipe, renamed = write(tmp_path, TOML), write(tmp_path, TOML, "other")
     assert len({recipe_id(recipe, "a"), recipe_id(recipe, "b"), recipe_id(renamed, "a")}) == 3
+
+
+def test_a_corpus_file_has_its_recipes_beside_it(tmp_path: Path) -> None:
+    corpus_file = tmp_path / "birds.toml"
+    corpus_file.write_text('name = "birds"\n[crawl]\nseeds = ["http://birds.test/"]\n[[recipes]]\nname = "mine"\n')
+    (tmp_path / "recipes").mkdir()
+    mine = write(tmp_path / "recipes", TOML.replace("synthetic_queries", "features"))
+    corpus = load_corpus(str(corpus_file))
+    assert feature_recipes(corpus) == [recipe_id(mine, language_model_id(corpus.language_model))]
