@@ -44,7 +44,12 @@ class Engine(ABC):
 
     Args:
         spark: the session they go through.
+
+    Attributes:
+        sees_folders: the engine runs on this machine: a local path is the same folder for both.
     """
+
+    sees_folders: ClassVar[bool] = True
 
     def __init__(self, spark: SparkSession) -> None:
         self.spark = spark
@@ -57,9 +62,14 @@ class Engine(ABC):
     def add_columns(self, table: Table, path: str, added: Sequence[StructField]) -> None:
         """Add declared columns to a stored table; no file is written anew."""
 
-    @abstractmethod
     def version(self, path: str) -> int:
         """The latest version of a table."""
+        listed = listed_version(path) if self.sees_folders else None
+        return self.asked_version(path) if listed is None else listed
+
+    @abstractmethod
+    def asked_version(self, path: str) -> int:
+        """The latest version of a table by a query, which works wherever the table is."""
 
     @abstractmethod
     def insert(self, rows: DataFrame, path: str) -> int:
@@ -88,7 +98,7 @@ class Engine(ABC):
 
 
 class DeltaSpark(Engine):
-    """Spark with Delta's library, wherever it runs."""
+    """Spark with Delta's library, whose driver is this process."""
 
     def create(self, table: Table, path: str) -> None:
         self.spark.sql(create_statement(table, f"delta.`{path}`", {**PROPERTIES, **CHANGE_FEED}))
@@ -96,7 +106,7 @@ class DeltaSpark(Engine):
     def add_columns(self, table: Table, path: str, added: Sequence[StructField]) -> None:
         self.spark.sql(add_columns_statement(table, path, added))
 
-    def version(self, path: str) -> int:
+    def asked_version(self, path: str) -> int:
         return int(self.spark.sql(f"DESCRIBE HISTORY delta.`{path}` LIMIT 1").select("version").collect()[0][0])
 
     def insert(self, rows: DataFrame, path: str) -> int:
@@ -109,12 +119,10 @@ class DeltaSpark(Engine):
         return figures.asDict()
 
 
-class DeltaSparkHere(DeltaSpark):
-    """Spark whose driver is this process: it sees the same folders."""
+class DeltaSparkConnect(DeltaSpark):
+    """The same behind a Spark Connect server, which may be another machine."""
 
-    def version(self, path: str) -> int:
-        found = listed_version(path)
-        return super().version(path) if found is None else found
+    sees_folders = False
 
 
 class Sail(Engine):
@@ -134,10 +142,7 @@ class Sail(Engine):
         # Its mergeSchema is taken without a word, and the new column's values are dropped.
         self.need("ALTER", path)
 
-    def version(self, path: str) -> int:
-        found = listed_version(path)
-        if found is not None:
-            return found
+    def asked_version(self, path: str) -> int:
         logs = self.spark.read.format("binaryFile").load(f"{path}/_delta_log/*.json").select("path")
         return max(int(Path(row["path"]).stem) for row in logs.collect())
 
@@ -187,7 +192,7 @@ def engine_of(spark: SparkSession) -> Engine:
         return Sail(spark)
     # By name: importing the class costs a second.
     remote = type(spark).__module__.startswith("pyspark.sql.connect")
-    return DeltaSpark(spark) if remote else DeltaSparkHere(spark)
+    return DeltaSparkConnect(spark) if remote else DeltaSpark(spark)
 
 
 def listed_version(path: str) -> int | None:
