@@ -32,21 +32,12 @@ from schemas.documents import DOCUMENTS
 from schemas.hashing import digest
 from schemas.pages import PAGES
 from tasks import documents, passages
-from tasks.run import Run
+from tasks.run import Run, Silent
 from warehouse.session import open_session
 from warehouse.tables import Warehouse
 
 DS = date(2026, 1, 1)
 PAGES_PER_COMMIT = 1000
-
-
-class Silent:
-    """Progress nobody watches."""
-
-    def begin(self, stage: str, total: int, unit: str) -> None: ...
-    def advance(self, rows: int, tokens: int = 0) -> None: ...
-    def end(self) -> None: ...
-    def note(self, text: str) -> None: ...
 
 
 def bodies(folder: Path | None) -> list[bytes]:
@@ -141,14 +132,16 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         ours(pages(found, 64), scratch / "warm")  # the JVM's first plans
-        few = ours(pages(found, count), scratch / "few")
-        reference = datatrove(pages(found, count), scratch / "datatrove")
+        stored = pages(found, count)
+        few = ours(stored, scratch / "few")
+        reference = datatrove(stored, scratch / "datatrove")
         speed = f"ingest {count:,} pages, s"
         print_measured([Measured(speed, few, reference, "datatrove", 0.5)], as_json)
-        many = ours(pages(found, count * growth), scratch / "many")
+        stored = pages(found, count * growth)
+        many = ours(stored, scratch / "many")
         speed = f"ingest {count * growth:,} pages, s"
         print_measured([Measured(speed, many, few, f"{count:,} pages", growth * 17 / 16)], as_json)
-        reference = datatrove(pages(found, count * growth), scratch / "datatrove-many")
+        reference = datatrove(stored, scratch / "datatrove-many")
         print_measured([Measured(speed, many, reference, "datatrove", 0.5)], as_json)
 
 

@@ -21,7 +21,7 @@ from tasks.chunking.fixed import FixedChunker
 from tasks.chunking.recursive import RecursiveChunker
 from tasks.chunking.semantic import SemanticChunker
 from tasks.chunking.structure import StructureChunker
-from tasks.outcome import Outcome, Rejection
+from tasks.outcome import Outcome, Rejection, failure
 
 CODE_VERSION = 2
 """Raised by every change that can change where chunks begin and end."""
@@ -93,9 +93,7 @@ def chunk_documents(documents: pa.Table, chunker: Chunker, chunker_id: str) -> O
         except NightjarError:
             raise
         except Exception as error:  # one document's trouble is data, whatever it is
-            reason = Reason.MEMORY_LIMIT if isinstance(error, MemoryError) else Reason.CHUNKING_FAILED
-            detail = f"{document['url']}: {type(error).__name__}: {error}"
-            rejections.append(Rejection(document["body_hash"], reason, detail))
+            rejections.append(failure(document["body_hash"], document["url"], Reason.CHUNKING_FAILED, error))
     table = pa.Table.from_pylist(rows, schema=COLUMNS)
     return Outcome(table, tuple(rejections), chunker.tokens_read - before)
 

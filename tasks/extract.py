@@ -21,7 +21,7 @@ from tasks.extraction.content import MODEL_FILE, main_content
 from tasks.extraction.markdown import render
 from tasks.extraction.metadata import read_metadata
 from tasks.extraction.page import Page, read_page
-from tasks.outcome import Outcome, Rejection
+from tasks.outcome import Outcome, Rejection, failure
 
 CODE_VERSION = 5
 """Raised by every change that can change a document's text or what is known about it."""
@@ -100,9 +100,7 @@ def extract_pages(pages: pa.Table, settings: ExtractSettings, agent: str) -> Out
         except NightjarError:
             raise
         except Exception as error:  # one page's trouble is data, whatever it is
-            reason = Reason.MEMORY_LIMIT if isinstance(error, MemoryError) else Reason.EXTRACTION_FAILED
-            detail = f"{page['url']}: {type(error).__name__}: {error}"
-            rejections.append(Rejection(page["page_key"], reason, detail))
+            rejections.append(failure(page["page_key"], page["url"], Reason.EXTRACTION_FAILED, error))
     return Outcome(pa.Table.from_pylist(rows, schema=COLUMNS), tuple(rejections))
 
 

@@ -18,6 +18,8 @@ from tasks.run import Stage
 LONGEST_RAW = 10_000
 # Spark holds the rows of a merge in its plan and copies them with every rule: 20 MB of chunks exhausted the heap.
 LARGEST_COMMIT_BYTES = 4 << 20
+# A kill loses about as much work.
+COMMIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,7 @@ class Job:
         source_key: column that names a source in the quarantine.
         labour: where and how the work is done.
         commit: writes an outcome's rows and returns how many rows changed.
-        commit_rows: sources per commit.
-        commit_seconds: a commit that is this late comes with fewer: what a kill loses at most.
+        commit_rows: sources per commit; fewer where they are large or slow.
     """
 
     producer_id: str
@@ -39,7 +40,6 @@ class Job:
     commit: Callable[[Outcome], int]
     commit_rows: int
     unit: str = "rows"
-    commit_seconds: float = 60
 
 
 def run_job(
@@ -87,7 +87,7 @@ def _commits(stage: Stage, job: Job, outcomes: Iterator[tuple[int, Outcome]]) ->
         stage.run.progress.advance(count, outcome.output_tokens)
         waiting.append(outcome)
         sources, size = sources + count, size + outcome.rows.nbytes
-        late = time.monotonic() - begun >= job.commit_seconds
+        late = time.monotonic() - begun >= COMMIT_SECONDS
         if late or sources >= job.commit_rows or size >= LARGEST_COMMIT_BYTES:
             yield together(waiting)
             waiting, sources, size, begun = [], 0, 0, time.monotonic()

@@ -26,6 +26,12 @@ class Rejection:
     raw: str | None = None
 
 
+def failure(source_key: str, url: str, reason: Reason, error: Exception) -> Rejection:
+    """The rejection of a source that work failed on; one that took all memory is rejected for that."""
+    found = Reason.MEMORY_LIMIT if isinstance(error, MemoryError) else reason
+    return Rejection(source_key, found, f"{url}: {type(error).__name__}: {error}")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The result of one batch.

@@ -32,6 +32,15 @@ class Progress(Protocol):
         """Something worth a line, such as a model that takes a while to load."""
 
 
+class Silent:
+    """Progress nobody watches: for programs that run stages themselves."""
+
+    def begin(self, stage: str, total: int, unit: str) -> None: ...
+    def advance(self, rows: int, tokens: int = 0) -> None: ...
+    def end(self) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
 @dataclass
 class Ledger:
     """The figures of one stage, as they stand in `runs`."""

@@ -14,34 +14,12 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from schemas.corpus import WorkersSettings
 from tasks.answers import answers_schema, from_answers
 from tasks.labour import Labour, Outcomes
-from tasks.outcome import Outcome
 from tasks.worker import Order
-from tasks.workers import SLICE_ROWS, Workers
+from tasks.workers import SLICE_ROWS, Piecework, Workers
 from warehouse.tables import Warehouse
 
 SOURCES_PER_TASK = 256
 SOURCES_PER_ROUND = 16_384
-
-
-@dataclass(frozen=True)
-class Piecework:
-    """What is worked on, apart from where.
-
-    Attributes:
-        order: what is done to a source, within which limits.
-        source_key: column that names a source in the quarantine.
-        sources: columns that the work needs.
-        rows: schema of the outcome's rows.
-    """
-
-    order: Order
-    source_key: str
-    sources: pa.Schema
-    rows: pa.Schema
-
-    def workers(self, count: int | None) -> Workers:
-        """Child processes for it, as many as cores when the count is left out."""
-        return Workers(self.order, self.source_key, self.sources, self.rows, count)
 
 
 @dataclass(frozen=True)
@@ -62,7 +40,7 @@ class InProcesses(Labour):
         Raises:
             WorkerError: the work cannot be done at all.
         """
-        with self.piecework.workers(self.count) as workers:
+        with Workers(self.piecework, self.count) as workers:
             workers.start(left)
             yield from workers.outcomes(warehouse.stream(pending, self.piecework.sources, SLICE_ROWS))
 
@@ -82,20 +60,22 @@ class OnSpark(Labour):
         rounds = math.ceil(left / SOURCES_PER_ROUND)
         sources = pending.select(*self.piecework.sources.names)
         place = F.pmod(F.xxhash64(self.piecework.source_key), F.lit(rounds))
+        tasks = math.ceil(left / rounds / SOURCES_PER_TASK)
         for number in range(rounds):
-            count = left * (number + 1) // rounds - left * number // rounds
-            yield count, self._round(sources.where(place == number), count)
+            answers = self._answers(sources.where(place == number).repartition(tasks))
+            # In pieces: what becomes of a whole round is more than a commit holds.
+            for start in range(0, len(answers), SOURCES_PER_TASK):
+                piece = answers.slice(start, SOURCES_PER_TASK)
+                yield len(piece), from_answers(piece, self.piecework.rows)
 
-    def _round(self, sources: DataFrame, count: int) -> Outcome:
-        spread = sources.repartition(math.ceil(count / SOURCES_PER_TASK))
+    def _answers(self, sources: DataFrame) -> pa.Table:
         schema = from_arrow_schema(answers_schema(self.piecework.rows))
-        answers = spread.mapInArrow(partial(_answered, self.piecework), schema).toArrow()
-        return from_answers(answers, self.piecework.rows)
+        return sources.mapInArrow(partial(_answered, self.piecework), schema).toArrow()
 
 
 def _answered(piecework: Piecework, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Answers of every source of the batches, from one child: what a task of Spark runs on an executor."""
-    with piecework.workers(count=1) as workers:
+    with Workers(piecework, count=1) as workers:
         for batch in batches:
             # As declared, where Spark says that everything may be null.
             yield from workers.answers(pa.Table.from_batches([batch]).cast(piecework.sources))

@@ -15,6 +15,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -43,27 +44,36 @@ _ONE_THREAD = {
 }
 
 
+@dataclass(frozen=True)
+class Piecework:
+    """What is worked on, apart from where.
+
+    Attributes:
+        order: what is done to a source, within which limits.
+        source_key: column that names a source in the quarantine.
+        sources: columns that the work needs.
+        rows: schema of the outcome's rows.
+    """
+
+    order: Order
+    source_key: str
+    sources: pa.Schema
+    rows: pa.Schema
+
+
 class Workers:
-    """Does an order in child processes.
+    """Does piecework in child processes.
 
     A source that takes too long, wants too much memory or kills its child is rejected; all others are answered,
     and come out in order. To be used as a context manager: children end with it, and with this process.
 
     Args:
-        order: what is done.
-        source_key: column that names a source in the quarantine.
-        sources: schema of the sources.
-        rows: schema of the outcome's rows.
+        piecework: what is done.
         count: most children at a time; as many as cores when left out.
     """
 
-    def __init__(
-        self, order: Order, source_key: str, sources: pa.Schema, rows: pa.Schema, count: int | None = None
-    ) -> None:
-        self._order = order
-        self._source_key = source_key
-        self._sources = sources
-        self._rows = rows
+    def __init__(self, piecework: Piecework, count: int | None = None) -> None:
+        self._piecework = piecework
         self._count = count or os.cpu_count() or 1
         self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="worker")
         self._children: list[_Child] = []
@@ -110,8 +120,8 @@ class Workers:
         return list(chain.from_iterable(self._threads.map(self._answer, _slices(sources))))
 
     def _outcome(self, sources: pa.Table, answered: "Future[list[pa.RecordBatch]]") -> tuple[int, Outcome]:
-        answers = pa.Table.from_batches(answered.result(), answers_schema(self._rows))
-        return len(sources), from_answers(answers, self._rows)
+        rows = self._piecework.rows
+        return len(sources), from_answers(pa.Table.from_batches(answered.result(), answers_schema(rows)), rows)
 
     def _answer(self, sources: pa.Table) -> list[pa.RecordBatch]:
         answers: list[pa.RecordBatch] = []
@@ -131,15 +141,16 @@ class Workers:
         return self._new_child()
 
     def _new_child(self) -> "_Child":
-        child = _Child(self._order, self._sources)
+        child = _Child(self._piecework.order, self._piecework.sources)
         self._children.append(child)
         return child
 
     def _refusal(self, source: pa.Table, child: "_Child") -> pa.RecordBatch:
         reason, why = child.death()
         row = source.to_pylist()[0]
-        detail = f"{row.get('url', row[self._source_key])}: {why}"
-        return to_answer(Outcome(self._rows.empty_table(), (Rejection(row[self._source_key], reason, detail),)))
+        key = row[self._piecework.source_key]
+        rejection = Rejection(key, reason, f"{row.get('url', key)}: {why}")
+        return to_answer(Outcome(self._piecework.rows.empty_table(), (rejection,)))
 
 
 class _Child:

@@ -21,8 +21,6 @@ Row = dict[str, Any]
 
 # A record without a date that can be believed is older than any other.
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 LENGTH = "Content-Length"
 GZIP_MAGIC = b"\x1f\x8b"
 

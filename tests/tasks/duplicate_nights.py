@@ -18,9 +18,8 @@ from schemas.signatures import SIGNATURES
 from schemas.table import Table
 from tasks.duplicates import deduplicate
 from tasks.passages import chunk
-from tasks.run import Run
+from tasks.run import Run, Silent
 from tests.tasks.test_deduplicate import edited, text_of
-from tests.tasks.test_job import Silent
 from warehouse.session import open_session
 from warehouse.tables import Warehouse
 

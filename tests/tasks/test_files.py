@@ -7,9 +7,8 @@ from schemas.corpus import Corpus
 from schemas.pages import PAGES
 from schemas.quarantine import QUARANTINE
 from tasks.files import read_archives, read_folder
-from tasks.run import Ledger, Run, Stage
+from tasks.run import Ledger, Run, Silent, Stage
 from tests.tasks.crawling.archives import Answer, warc
-from tests.tasks.test_job import Silent
 from warehouse.tables import Warehouse
 
 SITE = "http://site.example"

@@ -15,19 +15,10 @@ from schemas.runs import RUNS
 from tasks.job import Job, run_job
 from tasks.labour import InThisProcess
 from tasks.outcome import Outcome, Rejection
-from tasks.run import Run, Stage
+from tasks.run import Run, Silent, Stage
 from warehouse.tables import Warehouse
 
 SOURCE = pa.schema([("text_hash", pa.string())])
-
-
-class Silent:
-    """Progress nobody watches."""
-
-    def begin(self, stage: str, total: int, unit: str) -> None: ...
-    def advance(self, rows: int, tokens: int = 0) -> None: ...
-    def end(self) -> None: ...
-    def note(self, text: str) -> None: ...
 
 
 def a_run(warehouse: Warehouse, run_id: str = "r1") -> Run:

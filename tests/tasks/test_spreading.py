@@ -18,9 +18,8 @@ from schemas.table import Table
 from tasks import documents, passages
 from tasks.answers import answers_schema, from_answers, to_answer
 from tasks.extract import COLUMNS, PAGE_KEY, SOURCE, extract_pages
-from tasks.run import Run
+from tasks.run import Run, Silent
 from tests.small_site import PAGES as SITE
-from tests.tasks.test_job import Silent
 from warehouse.tables import Warehouse
 
 BODIES = [*(body.encode() for body in SITE.values()), b"%PDF-1.7", b"<p> </p>", "<p>Stra\u00dfe</p>".encode("latin-1")]

@@ -15,7 +15,7 @@ from schemas.errors import WorkerError
 from schemas.quarantine import Reason
 from tasks.outcome import Outcome, together
 from tasks.worker import Order
-from tasks.workers import SLICE_ROWS, Workers
+from tasks.workers import SLICE_ROWS, Piecework, Workers
 from tests.tasks.hostile import ROWS
 
 SOURCES = pa.schema([("key", pa.string())])
@@ -24,7 +24,7 @@ ORDER = Order("tests.tasks.hostile:work", {"greeting": "good night"}, **LIMITS)
 
 
 def worked(*keys: str, order: Order = ORDER, count: int = 1) -> Outcome:
-    with Workers(order, "key", SOURCES, ROWS, count) as workers:
+    with Workers(Piecework(order, "key", SOURCES, ROWS), count) as workers:
         return together([outcome for _, outcome in workers.outcomes([pa.table({"key": keys}, schema=SOURCES)])])
 
 
@@ -51,7 +51,7 @@ def test_many_sources_come_out_in_order_whoever_did_them() -> None:
 
 def test_no_more_processes_start_than_there_is_work_for() -> None:
     before = len(psutil.Process().children())
-    with Workers(ORDER, "key", SOURCES, ROWS, count=2) as workers:
+    with Workers(Piecework(ORDER, "key", SOURCES, ROWS), count=2) as workers:
         assert list(workers.outcomes([])) == []
         assert len(psutil.Process().children()) == before
         workers.start(SLICE_ROWS)
@@ -73,10 +73,10 @@ def test_work_that_cannot_be_done_stops_the_run_in_one_line(order: Order, keys: 
 
 PARENT = """
 import os, pyarrow as pa
-from tasks.workers import Workers
+from tasks.workers import Piecework, Workers
 from tests.tasks.test_workers import ORDER, SOURCES
 from tests.tasks.hostile import ROWS
-with Workers(ORDER, "key", SOURCES, ROWS, 1) as workers:
+with Workers(Piecework(ORDER, "key", SOURCES, ROWS), 1) as workers:
     (_, outcome), = workers.outcomes([pa.table({"key": ["a"]}, schema=SOURCES)])
     print(outcome.rows["worker"][0].as_py(), flush=True)
     input()

@@ -7,8 +7,7 @@ from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus
 from schemas.documents import DOCUMENTS
 from tasks.passages import chunk
-from tasks.run import Ledger, Run
-from tests.tasks.test_job import Silent
+from tasks.run import Ledger, Run, Silent
 from warehouse.tables import Warehouse
 
 TEXT = "moths fly at night\n\nwrenches tighten bolts"
