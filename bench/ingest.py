@@ -37,7 +37,7 @@ from warehouse.session import open_session
 from warehouse.tables import Warehouse
 
 DS = date(2026, 1, 1)
-PAGES_PER_COMMIT = 1000
+PAGES_PER_COMMIT = 100
 
 
 def bodies(folder: Path | None) -> list[bytes]:

@@ -149,6 +149,8 @@ def _configuration(memory_gib: float, java_options: Sequence[str]) -> dict[str, 
         f"-Dlog4j2.configurationFile={LOGGING.as_uri()}",
         "-Duser.timezone=UTC",
         "-XX:+UseParallelGC",
+        # A JVM that lacks memory loses threads and stands still; one that ends is told of.
+        "-XX:+ExitOnOutOfMemoryError",
         "--enable-native-access=ALL-UNNAMED",
         *COMPILE_LATER,
         *java_options,
@@ -164,6 +166,8 @@ def _configuration(memory_gib: float, java_options: Sequence[str]) -> dict[str, 
         "spark.sql.codegen.cache.maxEntries": "2000",
         # A batch is in memory, and 4096 pages, its default, are more than the heap.
         "spark.sql.parquet.columnarReaderBatchSize": "512",
+        # Rows above this are not part of the plan, which holds them several times over and copies them with every rule.
+        "spark.sql.execution.arrow.localRelationThreshold": "1m",
         # What comes here comes a partition at a time, whole and several times over: a few MiB of packed pages each.
         "spark.hadoop.parquet.block.size": str(16 << 20),
         "spark.sql.files.maxPartitionBytes": "16m",
