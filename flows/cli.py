@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from schemas.corpus import Corpus, load_corpus
 from schemas.errors import NightjarError
+from tasks.parts import Part
+
+if TYPE_CHECKING:
+    from tasks.planning import What
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +28,15 @@ app = typer.Typer(
 
 CorpusName = Annotated[str, typer.Argument(help="A corpus file, or the name of one under corpora/, such as pydoc.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+PartName = Annotated[Part | None, typer.Option(help="One stage, or every recipe of one kind; all when left out.")]
+Since = Annotated[str, typer.Option(help="Only pages whose body was stored on this date, YYYY-MM-DD, or later.")]
+Until = Annotated[str, typer.Option(help="Only pages whose body was stored on this date, YYYY-MM-DD, or before.")]
+RecipeName = Annotated[str, typer.Option(help="Only this recipe.")]
+Where = Annotated[str, typer.Option(help="SQL condition on the columns of what the stage works on.")]
+FailedOnly = Annotated[bool, typer.Option("--failed-only", help="Only what is in quarantine, which is fed back.")]
+LimitTokens = Annotated[int | None, typer.Option(min=1, help="Stop after the batch that reaches so many tokens.")]
 
 
 @app.command()
@@ -56,6 +69,99 @@ def nightly(
 
         ready()
         print_closing_table(Console(), flow(corpus, day))
+
+
+@app.command()
+def plan(
+    corpus: CorpusName,
+    stage: PartName = None,
+    since: Since = "",
+    until: Until = "",
+    recipe: RecipeName = "",
+    where: Where = "",
+    failed_only: FailedOnly = False,
+    limit_tokens: LimitTokens = None,
+    output: Annotated[Path | None, typer.Option(help="Write the plan to this file, for nightjar apply.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a night, or with --stage a backfill, would do and why, what it would cost, and do none of it.
+
+    Rows, tokens and seconds are estimated from what earlier runs measured; what no run has measured stays open.
+    """
+    from flows.planning import plan as planned
+    from flows.plans import print_plan
+
+    what = _what(stage, since, until, recipe, where, failed_only, limit_tokens)
+    found = planned(corpus, what)
+    if output:
+        output.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        print_plan(Console(), found)
+        if output:
+            print(f"Do it: nightjar apply {output}")
+
+
+@app.command()
+def apply(plan: Annotated[Path, typer.Argument(help="A plan that nightjar plan --output has written.")]) -> None:
+    """Do what a plan says, unless something has changed since it was made."""
+    from flows.planning import read_plan
+
+    made = read_plan(plan)
+    with _started(load_corpus(made.corpus)) as ready:
+        from flows.planning import refuse_stale
+        from flows.report import print_closing_table
+
+        ready()
+        refuse_stale(made)
+        print_closing_table(Console(), _run(made.corpus, made.what))
+
+
+@app.command()
+def backfill(
+    corpus: CorpusName,
+    stage: Annotated[Part, typer.Option(help="What is done: one stage, or every recipe of one kind.")],
+    since: Since = "",
+    until: Until = "",
+    recipe: RecipeName = "",
+    where: Where = "",
+    failed_only: FailedOnly = False,
+    limit_tokens: LimitTokens = None,
+) -> None:
+    """Plan one stage's work over a part of the corpus, show the plan, and do it. nightjar plan only shows it.
+
+    Nothing is fetched again: pages are extracted anew from their stored bodies. Of every page the newest body counts,
+    so that an old date never overwrites newer truth, and a date that nothing was fetched on is told of as a hole.
+    """
+    what = _what(stage, since, until, recipe, where, failed_only, limit_tokens)
+    with _started(load_corpus(corpus)) as ready:
+        from flows.planning import plan as planned
+        from flows.plans import print_plan
+        from flows.report import print_closing_table
+
+        print_plan(Console(), planned(corpus, what))
+        ready()
+        print_closing_table(Console(), _run(corpus, what))
+
+
+@app.command()
+def runs(
+    corpus: CorpusName,
+    limit: Annotated[int, typer.Option(min=1, help="Newest runs shown.")] = 10,
+    stage: Annotated[str, typer.Option(help="Only this stage, such as embed, run by run.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what the last runs did: rows, tokens, rates, seconds and cost."""
+    from flows.opening import open_warehouse
+    from flows.runs import newest_runs, print_runs
+
+    loaded = load_corpus(corpus)
+    found = newest_runs(open_warehouse(loaded), loaded, limit, stage)
+    if as_json:
+        _print_json({"corpus": loaded.name, "runs": found})
+    else:
+        print_runs(Console(), found)
 
 
 @app.command()
@@ -245,13 +351,49 @@ def main() -> None:
         sys.exit(1)
 
 
-def _date(text: str) -> date | None:
+def _date(text: str, option: str = "--ds") -> date | None:
     if not text:
         return None
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
-        raise NightjarError(f"not a date: {text!r}", where="--ds", remedy="Write it as YYYY-MM-DD") from None
+        raise NightjarError(f"not a date: {text!r}", where=option, remedy="Write it as YYYY-MM-DD") from None
+
+
+def _what(
+    part: Part | None,
+    since: str,
+    until: str,
+    recipe: str,
+    where: str,
+    failed_only: bool,
+    limit_tokens: int | None,
+) -> "What":
+    from tasks.planning import What
+
+    if part is None and any((since, until, recipe, where, failed_only, limit_tokens)):
+        raise NightjarError("a night does all there is to do", remedy="Add --stage to say what part of it is meant")
+    return What(
+        part=part,
+        since=_date(since, "--since"),
+        until=_date(until, "--until"),
+        recipe=recipe,
+        where=where,
+        failed_only=failed_only,
+        limit_tokens=limit_tokens,
+    )
+
+
+def _run(corpus: str, what: "What") -> dict[str, Any]:
+    """Run the flow that does it: the night, or a backfill of a part of it."""
+    if what.part is None:
+        from flows.nightly import nightly as flow
+
+        return flow(corpus)
+    from flows.backfill import backfill as flow_of_a_part
+
+    done: dict[str, Any] = flow_of_a_part(corpus, stage=what.part, **what.model_dump(exclude={"part"}))
+    return done
 
 
 def _confirmed(question: str) -> bool:

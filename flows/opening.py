@@ -15,6 +15,7 @@ from schemas.catalog import TABLES
 from schemas.corpus import Corpus, EncoderSettings, LanguageModelSettings, load_corpus
 from schemas.pages import PAGES
 from tasks.run import Progress, Run
+from tasks.selection import EVERYTHING, Selection
 from warehouse.session import open_session
 from warehouse.tables import Warehouse
 
@@ -25,17 +26,18 @@ _early: dict[str, Future[Warehouse]] = {}
 
 
 @contextmanager
-def open_run(corpus_name: str, ds: date | None) -> Iterator[Run]:
+def open_run(corpus_name: str, ds: date | None, selection: Selection = EVERYTHING) -> Iterator[Run]:
     """A run over a corpus; its ledgers are written when it ends, however it ends.
 
     Args:
         corpus_name: name of a shipped corpus, or path of a corpus file.
         ds: logical date; today (UTC) when left out.
+        selection: the part of the pending work that it does.
     """
     corpus = load_corpus(corpus_name)
     progress = progress_for_terminal()
     progress.note("starting Spark")
-    run = Run(open_warehouse(corpus), corpus, new_run_id(), ds or datetime.now(UTC).date(), progress)
+    run = Run(open_warehouse(corpus), corpus, new_run_id(), ds or datetime.now(UTC).date(), progress, selection)
     try:
         yield run
     finally:

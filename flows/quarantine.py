@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from schemas.corpus import Corpus
 from schemas.quarantine import QUARANTINE
+from tasks.retire import with_false
 from warehouse.tables import Warehouse
 
 ROWS_PER_COMMIT = 1000
@@ -35,9 +35,7 @@ def feed_back(warehouse: Warehouse, stage: str | None = None) -> int:
     rows = _open(warehouse, stage)
     fed = 0
     for batch in warehouse.stream(rows, QUARANTINE.schema, ROWS_PER_COMMIT):
-        position = batch.column_names.index("open")
-        closed = batch.set_column(position, QUARANTINE.schema.field("open"), pa.array([False] * len(batch)))
-        fed += warehouse.merge(QUARANTINE, closed).updated
+        fed += warehouse.merge(QUARANTINE, with_false(batch, "open")).updated
     return fed
 
 

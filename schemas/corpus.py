@@ -203,6 +203,7 @@ class LanguageModelSettings(Settings):
     concurrency: int = Field(16, ge=1, le=1024, description="requests under way to the server")
     retries: int = Field(40, ge=0, description="tries after a first one that failed; 40 wait for about five minutes")
     timeout_seconds: float = Field(300, gt=0, description="longest wait for one answer of the server")
+    price: float | None = Field(None, ge=0, description="of a million tokens read and written, for plans and runs")
 
     @model_validator(mode="after")
     def _server_has_a_url(self) -> "LanguageModelSettings":

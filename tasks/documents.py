@@ -23,25 +23,51 @@ MOST_BROADCAST = 1_000_000
 
 def extract(stage: Stage) -> None:
     """Extract pages whose newest body, header or extractor is new; retire documents whose page is gone or noindex."""
+    job = extraction(stage)
+    run_job(stage, job)
+    latest = known_pages(stage)
+    gone = latest.where(F.col("outcome").isin("gone", "redirected")).select("url")
+    hidden = present(latest).join(_noindex(stage, job.producer_id), PAGE_KEY.name, "left_semi").select("url")
+    retire(stage, DOCUMENTS, stage.read(DOCUMENTS).join(gone.unionAll(hidden), "url", "left_semi"))
+
+
+def extraction(stage: Stage) -> Job:
+    """Pages in, documents out."""
     corpus = stage.run.corpus
     settings, agent = corpus.extract, agent_token(corpus.user_agent)
     producer = extractor_id(settings, agent)
-    latest = with_page_key(latest_pages(stage.read(PAGES), corpus.crawl.gone_after if corpus.crawl else 1))
-    done = stage.read(DOCUMENTS).where(F.col("live") & (F.col("extractor_id") == producer))
+    documents = with_page_key(stage.read(DOCUMENTS).where("live"))
 
     def commit(outcome: Outcome) -> int:
         merged = stage.merge(DOCUMENTS, outcome.rows)
         return merged.inserted + merged.updated
 
     arguments = {"settings": settings.model_dump(mode="json"), "agent": agent}
-    labour = spread(corpus.workers, "tasks.extract:page_work", arguments, PAGE_KEY.name, SOURCE, COLUMNS)
-    job = Job(producer, PAGE_KEY.name, labour, commit, PAGES_PER_COMMIT, "pages")
-    present = latest.where(F.col("outcome").isin("ok", "not_modified"))
-    key = ["url", PAGE_KEY.name]
-    run_job(stage, job, present, with_page_key(done), key, partial(with_bodies, pages=stage.read(PAGES)))
-    gone = latest.where(F.col("outcome").isin("gone", "redirected")).select("url")
-    hidden = present.join(_noindex(stage, producer), PAGE_KEY.name, "left_semi").select("url")
-    retire(stage, DOCUMENTS, stage.read(DOCUMENTS).join(gone.unionAll(hidden), "url", "left_semi"))
+    selection, pages, found = stage.run.selection, stage.read(PAGES), present(known_pages(stage))
+    return Job(
+        producer_id=producer,
+        source_key=PAGE_KEY.name,
+        sources=selection.of(_as_stored(found, pages) if selection.dated else found),
+        results=documents,
+        done=documents.where(F.col("extractor_id") == producer),
+        key=("url", PAGE_KEY.name),
+        labour=spread(corpus.workers, "tasks.extract:page_work", arguments, PAGE_KEY.name, SOURCE, COLUMNS),
+        commit=commit,
+        commit_rows=PAGES_PER_COMMIT,
+        unit="pages",
+        arrange=partial(with_bodies, pages=pages),
+    )
+
+
+def known_pages(stage: Stage) -> DataFrame:
+    """The newest believed answer of every URL, with its `page_key`."""
+    crawl = stage.run.corpus.crawl
+    return with_page_key(latest_pages(stage.read(PAGES), crawl.gone_after if crawl else 1))
+
+
+def present(latest: DataFrame) -> DataFrame:
+    """Pages that are there."""
+    return latest.where(F.col("outcome").isin("ok", "not_modified"))
 
 
 def latest_pages(pages: DataFrame, gone_after: int, columns: Sequence[str] = ("body_hash", "robots_tag")) -> DataFrame:
@@ -74,17 +100,21 @@ def with_page_key(frame: DataFrame) -> DataFrame:
 
 
 def with_bodies(pending: DataFrame, left: int, pages: DataFrame) -> DataFrame:
-    """Pending pages with a stored body of theirs; a 304 repeats the hash of an earlier night's.
+    """Pending pages with a stored body of theirs and its logical date.
 
     Args:
         left: how many are pending: where they are few enough they go to where the bodies are, which then do not move.
     """
-    stored = pages.where("outcome = 'ok'")
-    at_page = ["url", "body_hash"]
-    newest = stored.join(pending, at_page, "left_semi").groupBy(*at_page).agg(F.max("ds").alias("fetched"))
-    wanted = pending.join(newest, at_page)
-    bodies = stored.select("url", F.col("ds").alias("fetched"), "body", "content_type")
-    return bodies.join(F.broadcast(wanted) if left <= MOST_BROADCAST else wanted, ["url", "fetched"])
+    wanted = _as_stored(pending, pages)
+    bodies = pages.where("outcome = 'ok'").select("url", "ds", "body", "content_type")
+    return bodies.join(F.broadcast(wanted) if left <= MOST_BROADCAST else wanted, ["url", "ds"])
+
+
+def _as_stored(found: DataFrame, pages: DataFrame) -> DataFrame:
+    """Pages with the logical date on which the body they still have was stored: a 304 repeats an earlier one's hash."""
+    stored = pages.where("outcome = 'ok'").join(found, ["url", "body_hash"], "left_semi")
+    newest = stored.groupBy("url", "body_hash").agg(F.max("ds").alias("ds"))
+    return found.drop("ds").join(newest, ["url", "body_hash"])
 
 
 def _noindex(stage: Stage, producer: str) -> DataFrame:

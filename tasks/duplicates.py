@@ -41,10 +41,20 @@ def deduplicate(stage: Stage) -> None:
         merged = stage.merge(SIGNATURES, judged)
         return merged.inserted + merged.updated
 
-    labour = InThisProcess(work, SOURCE, DOCUMENTS_PER_COMMIT)
-    job = Job(producer, "doc_id", labour, commit, DOCUMENTS_PER_COMMIT, "documents")
-    arrange = partial(with_last_verdict, signatures=stage.read(SIGNATURES))
-    run_job(stage, job, live, standing(stage, live, producer), VERSION_OF_DOCUMENT, arrange)
+    job = Job(
+        producer_id=producer,
+        source_key="doc_id",
+        sources=live,
+        results=stage.read(SIGNATURES).where("live"),
+        done=standing(stage, live, producer),
+        key=VERSION_OF_DOCUMENT,
+        labour=InThisProcess(work, SOURCE, DOCUMENTS_PER_COMMIT),
+        commit=commit,
+        commit_rows=DOCUMENTS_PER_COMMIT,
+        unit="documents",
+        arrange=partial(with_last_verdict, signatures=stage.read(SIGNATURES)),
+    )
+    run_job(stage, job)
     if any(found.values()):
         stage.ledger.detail = f"{found['exact']} exact and {found['near']} near duplicates found"
 

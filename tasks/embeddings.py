@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from models.encoder import Encoder
@@ -20,8 +21,13 @@ TEXTS_PER_COMMIT = 1024
 
 def embed(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) -> None:
     """Encode the texts that this encoder has no vector of; it is loaded only when there are any."""
-    live = stage.read(CHUNKS).where("live").select(*SOURCE.names).dropDuplicates(["text_hash"])
-    done = stage.read(EMBEDDINGS).where(F.col("encoder_id") == encoder_id)
+    run_job(stage, encoding(stage, encoder_id, open_encoder))
+
+
+def encoding(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) -> Job:
+    """Texts of live chunks in, vectors out."""
+    live = stage.run.selection.of(stage.read(CHUNKS).where("live"))
+    vectors = stage.read(EMBEDDINGS)
 
     def work(batch: pa.Table) -> Outcome:
         return encode_batch(batch, open_encoder())
@@ -29,10 +35,24 @@ def embed(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) ->
     def commit(outcome: Outcome) -> int:
         return stage.append(EMBEDDINGS, outcome.rows)
 
-    labour = InThisProcess(work, SOURCE, TEXTS_PER_COMMIT)
-    job = Job(encoder_id, "text_hash", labour, commit, TEXTS_PER_COMMIT, "texts")
-    # Longest first: texts of one length share a forward pass without padding, and the time left is not flattered.
-    run_job(stage, job, live, done, ["text_hash"], lambda pending, _: pending.orderBy(F.desc("tokens"), "text_hash"))
+    return Job(
+        producer_id=encoder_id,
+        source_key="text_hash",
+        sources=live.select(*SOURCE.names).dropDuplicates(["text_hash"]),
+        results=vectors,
+        done=vectors.where(F.col("encoder_id") == encoder_id),
+        key=("text_hash",),
+        labour=InThisProcess(work, SOURCE, TEXTS_PER_COMMIT),
+        commit=commit,
+        commit_rows=TEXTS_PER_COMMIT,
+        unit="texts",
+        arrange=_longest_first,
+    )
+
+
+def _longest_first(pending: DataFrame, _: int) -> DataFrame:
+    """Texts of one length share a forward pass without padding, and the time left is not flattered."""
+    return pending.orderBy(F.desc("tokens"), "text_hash")
 
 
 def encode_batch(sources: pa.Table, encoder: Encoder) -> Outcome:

@@ -13,54 +13,52 @@ from schemas.hashing import digest
 from schemas.quarantine import QUARANTINE
 from tasks.labour import Labour
 from tasks.outcome import Outcome, Rejection, together
-from tasks.run import Stage
+from tasks.retire import with_false
+from tasks.run import Run, Stage
 
 LONGEST_RAW = 10_000
-# Spark holds the rows of a merge in its plan and copies them with every rule: 20 MB of chunks exhausted the heap.
-LARGEST_COMMIT_BYTES = 4 << 20
+# Large enough that the rows, and not the plans, are what a commit costs.
+LARGEST_COMMIT_BYTES = 16 << 20
 # A kill loses about as much work.
 COMMIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Job:
-    """One kind of work over texts.
+    """One kind of work over texts: what there is to do, how it is done, and where the results go.
 
     Attributes:
         producer_id: fingerprint of what does the work: recipe, extractor, chunker or encoder.
         source_key: column that names a source in the quarantine.
+        sources: all there is to work on.
+        results: rows whose source was worked on, by this producer or another.
+        done: those of `results` that this producer need not make again.
+        key: columns that sources and results share; the first names a source, the others its version.
         labour: where and how the work is done.
         commit: writes an outcome's rows and returns how many rows changed.
         commit_rows: sources per commit; fewer where they are large or slow.
+        arrange: puts the pending sources in order, or joins what only they need, and is told how many they are;
+            counting does without it.
     """
 
     producer_id: str
     source_key: str
+    sources: DataFrame
+    results: DataFrame
+    done: DataFrame
+    key: Sequence[str]
     labour: Labour
     commit: Callable[[Outcome], int]
     commit_rows: int
     unit: str = "rows"
+    arrange: Callable[[DataFrame, int], DataFrame] = lambda pending, _: pending
 
 
-def run_job(
-    stage: Stage,
-    job: Job,
-    sources: DataFrame,
-    done: DataFrame,
-    key: Sequence[str],
-    arrange: Callable[[DataFrame, int], DataFrame] = lambda pending, _: pending,
-) -> None:
-    """Work off `sources` that are neither among `done` nor in quarantine, committing batch by batch.
-
-    Args:
-        arrange: puts the pending sources in order, or joins what only they need, and is told how many they are;
-            counting does without it.
-    """
-    warehouse = stage.run.warehouse
-    pending = warehouse.pending(sources, done, key)
-    pending = pending.join(_rejected(stage, job), pending[job.source_key] == F.col("rejected_key"), "left_anti")
+def run_job(stage: Stage, job: Job) -> None:
+    """Work off the job's pending sources, committing batch by batch."""
+    pending = pending_sources(stage, job)
     # One query for both counts: a night that finds nothing to do is made of them.
-    counted = sources.select(F.lit(1).alias("source"), F.lit(0).alias("left"))
+    counted = job.sources.select(F.lit(1).alias("source"), F.lit(0).alias("left"))
     counted = counted.unionAll(pending.select(F.lit(0).alias("source"), F.lit(1).alias("left")))
     (figures,) = counted.agg(F.sum("source").alias("sources"), F.sum("left").alias("left")).collect()
     left = figures["left"] or 0
@@ -68,14 +66,32 @@ def run_job(
     stage.ledger.skipped = stage.ledger.rows_in - left
     if not left:
         return
+    if stage.run.selection.failed_only:
+        _feed_back(stage, job, pending)
     progress = stage.run.progress
     progress.begin(stage.ledger.stage, left, job.unit)
     try:
-        with closing(job.labour.outcomes(warehouse, arrange(pending, left), left)) as outcomes:
+        with closing(job.labour.outcomes(stage.run.warehouse, job.arrange(pending, left), left)) as outcomes:
             for outcome in _commits(stage, job, outcomes):
                 commit_outcome(stage, job, outcome)
+                if _spent(stage.run):
+                    stage.ledger.detail = f"stopped at {stage.run.tokens:,} tokens, as it was told to"
+                    break
     finally:
         progress.end()
+
+
+def pending_sources(stage: Stage, job: Job) -> DataFrame:
+    """Sources that are neither done nor in quarantine; where only failed ones are wanted, those in quarantine."""
+    pending = stage.run.warehouse.pending(job.sources, job.done, job.key)
+    failed = rejections(stage, job)
+    # Of those that only failed before, the fed back ones too: a run that was killed has fed them back already.
+    failed, how = (failed, "left_semi") if stage.run.selection.failed_only else (failed.where("open"), "left_anti")
+    return pending.join(failed, pending[job.source_key] == F.col("rejected_key"), how)
+
+
+def _spent(run: Run) -> bool:
+    return run.selection.most_tokens is not None and run.tokens >= run.selection.most_tokens
 
 
 def _commits(stage: Stage, job: Job, outcomes: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:
@@ -125,7 +141,22 @@ def quarantine_rows(stage: str, producer_id: str, rejections: Sequence[Rejection
     )
 
 
+def rejections(stage: Stage, job: Job) -> DataFrame:
+    """Sources that this producer failed on: `rejected_key`, and whether the rejection is `open`.
+
+    Those that are wait for `nightjar quarantine --retry`.
+    """
+    return _rejected(stage, job).select(F.col("source_key").alias("rejected_key"), "open")
+
+
 def _rejected(stage: Stage, job: Job) -> DataFrame:
-    """Sources that this producer failed on and that nobody fed back: they wait for `nightjar quarantine --retry`."""
-    rejected = stage.read(QUARANTINE).where(F.col("open") & (F.col("recipe_id") == job.producer_id))
-    return rejected.where(F.col("stage") == stage.ledger.stage).select(F.col("source_key").alias("rejected_key"))
+    rejected = stage.read(QUARANTINE).where(F.col("recipe_id") == job.producer_id)
+    return rejected.where(F.col("stage") == stage.ledger.stage)
+
+
+def _feed_back(stage: Stage, job: Job, pending: DataFrame) -> None:
+    """Close the open rejections of the sources that are tried again."""
+    again = pending.select(F.col(job.source_key).alias("source_key"))
+    rows = _rejected(stage, job).where("open").join(again, "source_key", "left_semi")
+    closed = stage.run.warehouse.arrow(QUARANTINE, rows.select(*QUARANTINE.schema.names))
+    stage.merge(QUARANTINE, with_false(closed, "open"))

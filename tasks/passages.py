@@ -35,9 +35,15 @@ def chunk(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) ->
     Raises:
         WorkerError: no document can be cut.
     """
+    run_job(stage, cutting(stage, encoder_id, open_encoder))
+    gone = stage.read(CHUNKS).join(distinct_documents(stage).select("doc_id"), "doc_id", "left_anti")
+    retire(stage, CHUNKS, gone)
+
+
+def cutting(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) -> Job:
+    """Documents in, chunks out; see `chunk`."""
     producer = chunker_id(stage.run.corpus.chunk, encoder_id)
-    live = _with_said(stage.read(DOCUMENTS).where("live").join(duplicates(stage), "doc_id", "left_anti"))
-    done = stage.read(CHUNKS).where(F.col("live") & (F.col("chunker_id") == producer))
+    chunks = _with_said(stage.read(CHUNKS).where("live"))
 
     def commit(outcome: Outcome) -> int:
         # Chunks of a document that could not be cut stay as they were.
@@ -45,11 +51,23 @@ def chunk(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) ->
         merged = stage.merge(CHUNKS, outcome.rows, vanish={"doc_id": cut})
         return merged.inserted + merged.updated
 
-    labour = _labour(stage.run.corpus, producer, open_encoder)
-    # Rejected by body: a document whose page changes is tried again.
-    job = Job(producer, "body_hash", labour, commit, DOCUMENTS_PER_COMMIT, "documents")
-    run_job(stage, job, live, _with_said(done), ["doc_id", "body_hash", "extractor_id", "said"])
-    retire(stage, CHUNKS, stage.read(CHUNKS).join(live.select("doc_id"), "doc_id", "left_anti"))
+    return Job(
+        producer_id=producer,
+        source_key="body_hash",  # a document whose page changes is tried again
+        sources=stage.run.selection.of(_with_said(distinct_documents(stage))),
+        results=chunks,
+        done=chunks.where(F.col("chunker_id") == producer),
+        key=("doc_id", "body_hash", "extractor_id", "said"),
+        labour=_labour(stage.run.corpus, producer, open_encoder),
+        commit=commit,
+        commit_rows=DOCUMENTS_PER_COMMIT,
+        unit="documents",
+    )
+
+
+def distinct_documents(stage: Stage) -> DataFrame:
+    """Live documents that repeat no other."""
+    return stage.read(DOCUMENTS).where("live").join(duplicates(stage), "doc_id", "left_anti")
 
 
 def _labour(corpus: Corpus, producer: str, open_encoder: Callable[[], Encoder]) -> Labour:

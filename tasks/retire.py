@@ -9,14 +9,17 @@ from tasks.run import Stage
 
 
 def retire(stage: Stage, table: Table, frame: DataFrame) -> int:
-    """Mark the live rows among `frame` as gone. Returns how many there were."""
-    if not table.live:
+    """Mark the live rows among `frame` as gone. Returns how many there were: none in a run over a part of the work."""
+    if not table.live or stage.run.selection.narrows:
         return 0
     rows = stage.run.warehouse.arrow(table, frame.where(F.col(table.live)).select(*table.schema.names))
     if not len(rows):
         return 0
-    position = rows.column_names.index(table.live)
-    dead = rows.set_column(position, table.live, pa.array([False] * len(rows)))
-    merged = stage.merge(table, dead)
+    merged = stage.merge(table, with_false(rows, table.live))
     stage.ledger.rows_out += merged.updated
     return merged.updated
+
+
+def with_false(rows: pa.Table, name: str) -> pa.Table:
+    """The rows with a boolean column that is false."""
+    return rows.set_column(rows.column_names.index(name), rows.schema.field(name), pa.array([False] * len(rows)))

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from schemas.corpus import Corpus
 from schemas.runs import RUNS
 from schemas.table import Table
+from tasks.selection import EVERYTHING, Selection
 from warehouse.tables import Merged, Warehouse
 
 
@@ -68,14 +69,26 @@ class Run:
     """One run over a corpus on a logical date.
 
     Tables are read at the version they had when the run first read them; a run's own commits move it on.
+
+    Args:
+        selection: the part of the pending work that it does.
     """
 
-    def __init__(self, warehouse: Warehouse, corpus: Corpus, run_id: str, ds: date, progress: Progress) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        corpus: Corpus,
+        run_id: str,
+        ds: date,
+        progress: Progress,
+        selection: Selection = EVERYTHING,
+    ) -> None:
         self.warehouse = warehouse
         self.corpus = corpus
         self.run_id = run_id
         self.ds = ds
         self.progress = progress
+        self.selection = selection
         self._ledgers: dict[str, Ledger] = {}
         self._unrecorded: set[str] = set()
         self._recorded: set[str] = set()
@@ -85,6 +98,11 @@ class Run:
     def ledgers(self) -> list[Ledger]:
         """Ledgers of the stages so far, in order; a stage that was tried again has one."""
         return list(self._ledgers.values())
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that models have read and written in this run."""
+        return sum(ledger.tokens for ledger in self._ledgers.values())
 
     @contextmanager
     def stage(self, name: str) -> Iterator["Stage"]:

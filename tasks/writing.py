@@ -12,6 +12,7 @@ from schemas.chunks import CHUNKS
 from schemas.contexts import CONTEXTS
 from schemas.corpus import RecipeSettings
 from schemas.errors import ModelError
+from schemas.features import FEATURES
 from schemas.hashing import digest, normalise
 from schemas.questions import QUESTIONS
 from tasks.generate import SOURCE_KEYS, write_batch
@@ -52,11 +53,17 @@ def write(
     Raises:
         ModelError: more sources failed than the recipe allows; the rows of the others are committed.
     """
-    table = table_named(recipe.table)
+    run_job(stage, writing(stage, recipe, recipe_id, asked, open_model))
+    _refuse_too_many_failures(stage, recipe)
+
+
+def writing(
+    stage: Stage, recipe: Recipe, recipe_id: str, asked: RecipeSettings, open_model: Callable[[], LanguageModel]
+) -> Job:
+    """Passages or questions in, rows of the recipe's table out; see `write`."""
+    table, key = table_named(recipe.table), SOURCE_KEYS[recipe.table]
     schema = ASKED if table is CONTEXTS else PASSAGES
-    every = questions(stage) if table is CONTEXTS else passages(stage, asked.pages)
-    sources = limited(every, schema.names[0], asked.limit)
-    done = stage.read(table).where(F.col("recipe_id") == recipe_id)
+    written = stage.read(table)
 
     def work(batch: pa.Table) -> Outcome:
         return write_batch(recipe, recipe_id, open_model(), batch)
@@ -64,10 +71,35 @@ def write(
     def commit(outcome: Outcome) -> int:
         return stage.append(table, outcome.rows)
 
-    labour = InThisProcess(work, schema, SOURCES_PER_COMMIT)
-    job = Job(recipe_id, SOURCE_KEYS[recipe.table], labour, commit, SOURCES_PER_COMMIT, "sources")
-    run_job(stage, job, sources, done, [schema.names[0]])
-    _refuse_too_many_failures(stage, recipe)
+    return Job(
+        producer_id=recipe_id,
+        source_key=key,
+        sources=covered(stage, recipe, asked),
+        results=written.where(F.col("feature") == recipe.name) if table is FEATURES else written,
+        done=written.where(F.col("recipe_id") == recipe_id),
+        key=(key,),
+        labour=InThisProcess(work, schema, SOURCES_PER_COMMIT),
+        commit=commit,
+        commit_rows=SOURCES_PER_COMMIT,
+        unit="sources",
+    )
+
+
+def covered(stage: Stage, recipe: Recipe, asked: RecipeSettings) -> DataFrame:
+    """The sources that a recipe is run over: those the corpus file asks for, and of them those the run selects."""
+    selection = stage.run.selection
+    if recipe.table == CONTEXTS.name:
+        return selection.of(limited(questions(stage), "question_id", asked.limit))
+    sources = limited(passages(stage, asked.pages), "text_hash", asked.limit)
+    if not (selection.dated or selection.where):
+        return sources
+    # A text may stand in several chunks: it is meant if one of them is.
+    return sources.join(selection.of(given_chunks(stage)), "text_hash", "left_semi")
+
+
+def given_chunks(stage: Stage) -> DataFrame:
+    """Live chunks whose text language models may be sent."""
+    return stage.read(CHUNKS).where("live AND NOT coalesce(withheld, false)")
 
 
 def passages(stage: Stage, pages: Sequence[str]) -> DataFrame:
@@ -76,7 +108,7 @@ def passages(stage: Stage, pages: Sequence[str]) -> DataFrame:
     Args:
         pages: regular expressions; only chunks of pages whose URL matches one are taken, if there are any.
     """
-    live = stage.read(CHUNKS).where("live AND NOT coalesce(withheld, false)")
+    live = given_chunks(stage)
     if pages:
         live = live.where(F.col("url").rlike("|".join(f"(?:{pattern})" for pattern in pages)))
     return live.select(*PASSAGES.names).dropDuplicates(["text_hash"])

@@ -73,6 +73,47 @@ def test_a_table_is_restored_when_that_is_confirmed(corpus: str) -> None:
     assert as_json("status", corpus)["tables"]["questions"]["rows"] == 0
 
 
+def test_a_plan_is_shown_applied_and_then_stale(corpus: str, tmp_path: Path) -> None:
+    assert "Nothing is pending." in run("plan", corpus, "--stage", "features")
+    summaries = Path(corpus).read_text() + '\n[[recipes]]\nname = "summary"\nlimit = 3\n'
+    Path(corpus).write_text(summaries)
+    plan = tmp_path / "plan.json"
+    whole = {stage["stage"]: stage for stage in as_json("plan", corpus)["stages"]}
+    assert whole["features:summary"]["pending"] == {"new source": 3}
+    assert whole["features:summary"]["tokens"] is None  # never measured
+    assert whole["features:keywords"]["pending"] == whole["embed"]["pending"] == {}
+    assert whole["gate"]["seconds"] > 0
+    assert f"Do it: nightjar apply {plan}" in run("plan", corpus, "--stage", "features", "--output", str(plan))
+    assert "features:summary" in run("apply", str(plan))
+    (newest, *_) = as_json("runs", corpus)["runs"]
+    assert (newest["rows_out"], newest["state"]) == (3, "completed")
+    with pytest.raises(NightjarError, match=r"the plan is stale: tables features have changed.*Plan again"):
+        run("apply", str(plan))
+    measured = as_json("runs", corpus, "--stage", "features:summary")["runs"]
+    assert [row["tokens"] for row in measured] == [newest["tokens"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--since", "2026-01-01"), r"a night does all there is to do\. Add --stage"),
+        (("--stage", "features", "--recipe", "nonsense"), r"unknown recipe 'nonsense'\. Known: keywords"),
+        (("--stage", "index", "--since", "2026-01-01"), r"an index is built of all live chunks"),
+        (("--stage", "extract", "--since", "soon"), r"--since: not a date: 'soon'"),
+    ],
+)
+def test_a_plan_of_what_cannot_be_is_one_clear_line(corpus: str, arguments: tuple[str, ...], told: str) -> None:
+    with pytest.raises(NightjarError, match=told):
+        run("plan", corpus, *arguments)
+
+
+def test_a_backfill_shows_its_plan_and_its_holes(corpus: str) -> None:
+    shown = run("backfill", corpus, "--stage", "extract", "--since", "2025-12-30", "--until", "2026-01-02")
+    assert "Nothing was fetched on 2025-12-30, 2025-12-31, 2026-01-02" in shown
+    assert "Nothing is pending." in shown
+    assert "Nothing was new" in shown
+
+
 def test_every_command_of_the_readme_runs(corpus: str, tmp_path: Path) -> None:
     shown = re.findall(r"^nightjar ([^#\n]+)", README.read_text(encoding="utf-8"), re.MULTILINE)
     commands = [shlex.split(line) for line in shown]
@@ -80,7 +121,8 @@ def test_every_command_of_the_readme_runs(corpus: str, tmp_path: Path) -> None:
         command.callback.__name__ for command in cli.app.registered_commands
     } - {"demo"}
     chunk_id = as_json("search", corpus, "moths", "--mode", "lexical")["hits"][0]["chunk_id"]
-    meant = {"pydoc": corpus, "CHUNK_ID": chunk_id, "pages.warc.gz": str(tmp_path / "pages.warc.gz")}
+    files = {name: str(tmp_path / name) for name in ("pages.warc.gz", "plan.json")}
+    meant = {"pydoc": corpus, "CHUNK_ID": chunk_id, **files}
     for command in commands:
         if command[0] == "maintain":
             continue  # test_maintenance_compacts_and_leaves_every_row has run it

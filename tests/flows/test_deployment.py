@@ -22,5 +22,5 @@ def test_prefect_deploys_everything(prefect_api: str) -> None:
     deployed = prefect(prefect_api, "--no-prompt", "deploy", "--all")
     assert deployed.returncode == 0, deployed.stdout + deployed.stderr
     listed = prefect(prefect_api, "deployment", "ls")
-    assert "nightly/nightly" in listed.stdout
-    assert "maintain/maintain" in listed.stdout
+    for name in ("nightly", "backfill", "maintain"):
+        assert f"{name}/{name}" in listed.stdout

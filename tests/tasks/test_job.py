@@ -38,15 +38,23 @@ def embed_all_but(bad: str) -> Callable[[pa.Table], Outcome]:
     return work
 
 
-def a_job(stage: Stage, work: Callable[[pa.Table], Outcome]) -> Job:
-    labour = InThisProcess(work, SOURCE, 2)
-    return Job("e", "text_hash", labour, lambda outcome: stage.append(EMBEDDINGS, outcome.rows), commit_rows=2)
+def a_job(stage: Stage, names: list[str], work: Callable[[pa.Table], Outcome]) -> Job:
+    return Job(
+        producer_id="e",
+        source_key="text_hash",
+        sources=stage.run.warehouse.frame(pa.table({"text_hash": names})).orderBy("text_hash").coalesce(1),
+        results=stage.read(EMBEDDINGS),
+        done=stage.read(EMBEDDINGS).where("encoder_id = 'e'"),
+        key=("text_hash",),
+        labour=InThisProcess(work, SOURCE, 2),
+        commit=lambda outcome: stage.append(EMBEDDINGS, outcome.rows),
+        commit_rows=2,
+    )
 
 
 def work_off(run: Run, names: list[str], work: Callable[[pa.Table], Outcome]) -> dict[str, Any]:
     with run.stage("embed") as stage:
-        sources = run.warehouse.frame(pa.table({"text_hash": names})).orderBy("text_hash").coalesce(1)
-        run_job(stage, a_job(stage, work), sources, stage.read(EMBEDDINGS), ["text_hash"])
+        run_job(stage, a_job(stage, names, work))
     return vars(stage.ledger)
 
 

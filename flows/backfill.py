@@ -1,0 +1,76 @@
+"""The backfill flow: one part of a night, over named dates, sources or failures, and nothing else."""
+
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from typing import Any
+
+from prefect import flow
+
+from flows import steps
+from flows.opening import open_run
+from flows.planning import check_asked
+from flows.report import summary
+from tasks.parts import Part, part_of
+from tasks.recipes import load_recipe
+from tasks.run import Run
+from tasks.selection import Selection
+
+
+@flow(name="backfill", flow_run_name="backfill-{corpus}-{stage}", persist_result=False)
+def backfill(
+    corpus: str,
+    stage: Part,
+    since: date | None = None,
+    until: date | None = None,
+    recipe: str = "",
+    where: str = "",
+    failed_only: bool = False,
+    limit_tokens: int | None = None,
+) -> dict[str, Any]:
+    """Do one stage's pending work over a part of the corpus. Run again, it finds nothing to do.
+
+    What was fetched is not fetched again: pages are extracted anew from their stored bodies, and of every page only
+    the newest body counts, so that an old date never overwrites newer truth. Nothing is retired.
+
+    Args:
+        corpus: name of a shipped corpus, or path of a corpus file.
+        stage: what is done; features, queries and contexts run every recipe of that kind.
+        since: only sources whose page body was stored on this logical date or later.
+        until: only those whose was stored on this date or before.
+        recipe: only this recipe.
+        where: only sources for which this SQL condition on their columns holds.
+        failed_only: only sources in quarantine, which are fed back, and those fed back before.
+        limit_tokens: stop after the batch in which models have read and written so many tokens.
+
+    Returns:
+        The run as `nightjar status --json` shows it under `last_run`.
+    """
+    selection = Selection(since, until, where, failed_only, limit_tokens)
+    with open_run(corpus, None, selection) as run:
+        check_asked(run, stage, recipe)
+        for step in steps_of(run, stage, recipe):
+            step()
+        return summary(run)
+
+
+def steps_of(run: Run, part: Part, recipe: str) -> list[Callable[[], object]]:
+    """The steps of a part, in order."""
+    alone: dict[Part, Callable[[Run], object]]
+    alone = {Part.EXTRACT: steps.extract, Part.CHUNK: steps.chunk, Part.EMBED: steps.embed, Part.INDEX: refresh}
+    if part in alone:
+        return [partial(alone[part], run)]
+    asked = [each for each in run.corpus.recipes if _part(run, each.name) is part]
+    return [partial(steps.write, run, each) for each in asked if recipe in ("", each.name)]
+
+
+def _part(run: Run, recipe: str) -> Part:
+    return part_of(load_recipe(recipe, run.corpus.recipe_folders).table)
+
+
+def refresh(run: Run) -> None:
+    """Build, check and publish an index version of what the tables hold."""
+    built = steps.build(run)
+    steps.round_trip(run, built)
+    steps.gate(run, built)
+    steps.publish(run, built)

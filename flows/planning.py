@@ -1,0 +1,218 @@
+"""Plans of a night or of a part of it: made without running anything, and refused once they are stale."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+from pyspark.sql import functions as F
+
+from flows import opening
+from flows.opening import open_run
+from models.opening import encoder_id, language_model_id
+from schemas.catalog import TABLES
+from schemas.chunks import CHUNKS
+from schemas.corpus import RecipeSettings
+from schemas.errors import NightjarError, UnknownName
+from schemas.hashing import fingerprint
+from schemas.pages import PAGES
+from schemas.runs import RUNS
+from tasks import documents, embeddings, passages, writing
+from tasks.job import Job
+from tasks.parts import Part, part_of
+from tasks.planning import Measured, Plan, StagePlan, What, measured_stages, pending_by_reason, plan_stage
+from tasks.recipes import load_recipe, recipe_id
+from tasks.run import Ledger, Run, Stage
+
+# Stages that are no jobs: they take what they take, whether there is little to do or much.
+BEFORE = ("crawl", "warc", "folder")
+WITHOUT_SELECTION = "Leave out --since, --until, --where and --failed-only"
+WRITE_A_PLAN = "Write one: nightjar plan CORPUS --output FILE"
+AFTER = ("index", "round_trip", "gate", "publish")
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job of a corpus under the name of its stage.
+
+    Attributes:
+        recipe: what the corpus file asks for, where a language model does the work.
+    """
+
+    stage: str
+    part: Part
+    job: Callable[[Stage], Job]
+    recipe: RecipeSettings | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the recipe, if it is one."""
+        return self.recipe.name if self.recipe else ""
+
+
+def plan(corpus: str, what: What) -> Plan:
+    """What a run would do now; reads tables and writes nothing.
+
+    Args:
+        corpus: name of a shipped corpus, or path of a corpus file.
+
+    Raises:
+        NightjarError: there is no such recipe or condition, or nothing to choose by.
+    """
+    with open_run(corpus, None, what.selection) as run:
+        return plan_run(run, corpus, what)
+
+
+def plan_run(run: Run, corpus: str, what: What) -> Plan:
+    """`plan` in a run that is open, and that selects what is asked."""
+    part = what.part
+    check_asked(run, part, what.recipe)
+    chosen = [each for each in jobs(run) if part in (None, each.part) and what.recipe in ("", each.name)]
+    measured = measured_stages(run.warehouse)
+    planned = list(_stages(run, chosen, measured))
+    busy = any(stage.rows for stage in planned)
+    if part is None:
+        planned = [*_fixed(run, BEFORE, measured), *planned]
+    if part in (None, Part.INDEX):
+        planned += _fixed(run, AFTER, measured, busy or part is not None)
+    return Plan(
+        corpus=corpus,
+        corpus_id=corpus_id(run),
+        what=what,
+        table_versions=versions(run),
+        holes=holes(run) if run.selection.dated else (),
+        stages=tuple(planned),
+    )
+
+
+def check_asked(run: Run, part: Part | None, recipe: str) -> None:
+    """See to it that a part of a night can be what it is asked to be: nothing is silently done more widely.
+
+    Raises:
+        UnknownName: the part has no such recipe.
+        NightjarError: it has no dates, conditions or failures to choose by.
+    """
+    known = [each.name for each in jobs(run) if each.recipe and part in (None, each.part)]
+    if recipe and recipe not in known:
+        raise UnknownName("recipe", recipe, known)
+    if part is Part.INDEX and run.selection.narrows:
+        raise NightjarError("an index is built of all live chunks", where="--stage index", remedy=WITHOUT_SELECTION)
+    if part is Part.CONTEXTS and run.selection.dated:
+        raise NightjarError("questions have no date", where="--stage contexts", remedy="Leave out --since and --until")
+
+
+def jobs(run: Run) -> Iterator[PlannedJob]:
+    """The jobs of a corpus in the order of a night."""
+    corpus, progress = run.corpus, run.progress
+    encoder = encoder_id(corpus.encoder), partial(opening.encoder, corpus.encoder, progress)
+    model = partial(opening.language_model, corpus.language_model, progress)
+    yield PlannedJob("extract", Part.EXTRACT, documents.extraction)
+    yield PlannedJob("chunk", Part.CHUNK, lambda stage: passages.cutting(stage, *encoder))
+    for asked in corpus.recipes:
+        recipe = load_recipe(asked.name, corpus.recipe_folders)
+        identity = recipe_id(recipe, language_model_id(corpus.language_model))
+        job = partial(writing.writing, recipe=recipe, recipe_id=identity, asked=asked, open_model=model)
+        yield PlannedJob(f"{recipe.table}:{recipe.name}", part_of(recipe.table), job, asked)
+    yield PlannedJob("embed", Part.EMBED, lambda stage: embeddings.encoding(stage, *encoder))
+
+
+def read_plan(path: Path) -> Plan:
+    """A plan from its file.
+
+    Raises:
+        NightjarError: there is no such file, or it holds no plan.
+    """
+    try:
+        return Plan.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NightjarError(f"cannot be read: {error.strerror}", where=str(path), remedy=WRITE_A_PLAN) from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise NightjarError("holds no plan", where=str(path), remedy=WRITE_A_PLAN) from error
+
+
+def corpus_id(run: Run) -> str:
+    """Fingerprint of what the corpus file says and of everything that would do the work."""
+    producers = [each.job(_stage(run, each.stage)).producer_id for each in jobs(run)]
+    return fingerprint([run.corpus.model_dump(mode="json"), producers])
+
+
+def versions(run: Run) -> dict[str, int]:
+    """Versions of the tables that a plan depends on: all but the ledger."""
+    return {table.name: run.pin(table) for table in TABLES.values() if table is not RUNS}
+
+
+def refuse_stale(plan: Plan) -> None:
+    """See to it that nothing has changed since a plan was made.
+
+    Raises:
+        NightjarError: a table or the corpus file has changed.
+    """
+    with open_run(plan.corpus, None, plan.what.selection) as run:
+        now = versions(run)
+        moved = [name for name, version in plan.table_versions.items() if now.get(name) != version]
+        changed = f"tables {', '.join(moved)} have" if moved else ""
+        if not moved and plan.corpus_id != corpus_id(run):
+            changed = "the corpus file, a recipe or a model has"
+    if changed:
+        raise NightjarError(
+            f"the plan is stale: {changed} changed since it was made",
+            where=plan.corpus,
+            left_behind="Nothing was done",
+            remedy="Plan again",
+        )
+
+
+def holes(run: Run) -> tuple[date, ...]:
+    """Logical dates in the selected range on which nothing was fetched or read."""
+    pages = _stage(run, "plan").read(PAGES)
+    fetched = run.warehouse.arrow(PAGES, run.selection.between(pages).select("ds").distinct())
+    found = {day for day in fetched["ds"].to_pylist() if day}
+    first = run.selection.since or min(found, default=run.ds)
+    last = run.selection.until or run.ds
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return tuple(day for day in days if day not in found)
+
+
+def _stages(run: Run, chosen: list[PlannedJob], measured: Callable[[str], Measured]) -> Iterator[StagePlan]:
+    """Plans of the jobs, each with what those before it may add."""
+    ratio = _texts_per_document(run)
+    coming = {Part.EXTRACT: 0}  # sources that the stages so far add to each part
+    for each in chosen:
+        stage = _stage(run, each.stage)
+        pending = pending_by_reason(stage, each.job(stage))
+        more = coming.get(each.part, 0)
+        if each.recipe and each.recipe.limit is not None:
+            more = min(more, each.recipe.limit)
+        planned = plan_stage(each.stage, pending, more, measured(each.stage), run.corpus.language_model.price)
+        if each.part is Part.EXTRACT:
+            coming[Part.CHUNK] = planned.rows
+        if each.part is Part.CHUNK:
+            texts = math.ceil(planned.rows * ratio)
+            coming |= {Part.FEATURES: texts, Part.QUERIES: texts, Part.EMBED: texts}
+        yield planned
+
+
+def _texts_per_document(run: Run) -> float:
+    """Distinct texts of a live document, on average; 0 where there are none yet."""
+    live = _stage(run, "plan").read(CHUNKS).where("live")
+    counted = live.agg(F.countDistinct("text_hash").alias("texts"), F.countDistinct("doc_id").alias("documents"))
+    (row,) = counted.collect()
+    return row["texts"] / row["documents"] if row["documents"] else 0.0
+
+
+def _fixed(
+    run: Run, names: tuple[str, ...], measured: Callable[[str], Measured], busy: bool = True
+) -> Iterator[StagePlan]:
+    settings = {"crawl": run.corpus.crawl, "warc": run.corpus.warc, "folder": run.corpus.folder}
+    for name in names:
+        if settings.get(name, True):
+            took = measured(name)
+            yield StagePlan(stage=name, tokens=0, seconds=took.busy if busy and took.busy is not None else took.idle)
+
+
+def _stage(run: Run, name: str) -> Stage:
+    """A stage that is only looked at: it leaves no ledger."""
+    return Stage(run, Ledger(name, datetime.now(UTC)))

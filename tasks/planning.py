@@ -1,0 +1,181 @@
+"""Plans: what a run would do and why, what it would cost, all of it known before anything is done."""
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from enum import StrEnum
+
+from pydantic import Field
+from pyspark.sql import functions as F
+
+from schemas.corpus import Settings
+from schemas.runs import RUNS
+from tasks.job import Job, pending_sources, rejections
+from tasks.parts import Part
+from tasks.run import Stage
+from tasks.selection import Selection
+from warehouse.tables import Warehouse
+
+REMEMBERED_RUNS = 50
+
+
+class Why(StrEnum):
+    """Why a source is pending."""
+
+    NEW_SOURCE = "new source"
+    CHANGED_SOURCE = "changed source"
+    CHANGED_RECIPE = "changed recipe"
+    FAILED_BEFORE = "failed before"
+
+
+class What(Settings):
+    """What a run is asked to do: a whole night, unless it names a part of it; see `tasks.selection.Selection`.
+
+    Attributes:
+        part: the stage that is meant; a night where there is none.
+        recipe: the only recipe that is meant.
+    """
+
+    part: Part | None = None
+    since: date | None = None
+    until: date | None = None
+    recipe: str = ""
+    where: str = ""
+    failed_only: bool = False
+    limit_tokens: int | None = None
+
+    @property
+    def selection(self) -> Selection:
+        """The part of the pending work that is meant."""
+        return Selection(self.since, self.until, self.where, self.failed_only, self.limit_tokens)
+
+
+class StagePlan(Settings):
+    """What one stage would do.
+
+    Attributes:
+        pending: sources by the reason why they are pending.
+        more: sources that the stages before it may add, at most; none where these have nothing to do.
+        tokens: that models would read and write over all of them; none where no such work was measured yet.
+        seconds: that the stage would take; none likewise.
+        cost: of the tokens, in the currency of the corpus file's price.
+    """
+
+    stage: str
+    pending: dict[Why, int] = Field(default={}, description="sources by why they are pending")
+    more: int = 0
+    tokens: int | None = None
+    seconds: float | None = None
+    cost: float | None = None
+
+    @property
+    def rows(self) -> int:
+        """Sources in all, those of the stages before included."""
+        return sum(self.pending.values()) + self.more
+
+
+class Plan(Settings):
+    """What a run would do, as it stood when it was planned.
+
+    Attributes:
+        corpus: name of a shipped corpus, or path of a corpus file.
+        corpus_id: fingerprint of what the corpus file said.
+        what: what the run is asked to do.
+        table_versions: Delta versions of the tables that the plan was made from.
+        holes: logical dates in the range on which nothing was fetched.
+        stages: in the order in which they would run.
+    """
+
+    corpus: str
+    corpus_id: str
+    what: What
+    table_versions: dict[str, int]
+    holes: tuple[date, ...] = ()
+    stages: tuple[StagePlan, ...] = ()
+
+
+class Measured(Settings):
+    """What earlier runs of a stage took.
+
+    Attributes:
+        idle: seconds where there was nothing to work on; none where that never was.
+        busy: seconds where there was something; none where that never was.
+        seconds: of one source; none where none was worked on.
+        tokens: of one source; none likewise.
+    """
+
+    idle: float | None = None
+    busy: float | None = None
+    seconds: float | None = None
+    tokens: float | None = None
+
+    def over(self, rows: int) -> tuple[int | None, float | None]:
+        """Tokens and seconds of so many sources."""
+        if not rows:
+            return 0, self.idle
+        tokens = None if self.tokens is None else round(rows * self.tokens)
+        seconds = None if self.seconds is None else (self.idle or 0.0) + rows * self.seconds
+        return tokens, seconds
+
+
+def pending_by_reason(stage: Stage, job: Job) -> dict[Why, int]:
+    """Pending sources of a job, counted by why they are pending, in one query."""
+    source, *_ = job.key
+    known = job.results.select(source).distinct().withColumn("known", F.lit(True))
+    same = job.results.select(*job.key).distinct().withColumn("same", F.lit(True))
+    failed = rejections(stage, job).select(F.col("rejected_key").alias(job.source_key)).distinct()
+    pending = pending_sources(stage, job).join(failed.withColumn("failed", F.lit(True)), job.source_key, "left")
+    pending = pending.join(same, list(job.key), "left").join(known, source, "left")
+    why = (
+        F.when(F.col("failed"), Why.FAILED_BEFORE)
+        .when(F.col("same"), Why.CHANGED_RECIPE)
+        .when(F.col("known"), Why.CHANGED_SOURCE)
+        .otherwise(Why.NEW_SOURCE)
+    )
+    counted = pending.groupBy(why.alias("why")).count().orderBy("why").collect()
+    return {Why(row["why"]): row["count"] for row in counted}
+
+
+def plan_stage(
+    name: str, pending: Mapping[Why, int], more: int, measured: Measured, price: float | None = None
+) -> StagePlan:
+    """A stage's plan.
+
+    Args:
+        more: sources that the stages before it may add.
+        price: of a million tokens.
+    """
+    tokens, seconds = measured.over(sum(pending.values()) + more)
+    cost = None if price is None or tokens is None else tokens * price / 1_000_000
+    return StagePlan(stage=name, pending=dict(pending), more=more, tokens=tokens, seconds=seconds, cost=cost)
+
+
+def measured_stages(warehouse: Warehouse) -> Callable[[str], Measured]:
+    """What stages took in the newest runs, by the name of a stage."""
+    runs = warehouse.read(RUNS).where("state = 'completed'")
+    newest = runs.select("run_id").distinct().orderBy(F.desc("run_id")).limit(REMEMBERED_RUNS)
+    columns = ("stage", "rows_in", "skipped", "prompt_tokens", "output_tokens", "seconds")
+    rows = warehouse.arrow(RUNS, runs.join(newest, "run_id", "left_semi").select(*columns)).to_pylist()
+    by_stage: dict[str, list[Mapping[str, float]]] = {}
+    for row in rows:
+        by_stage.setdefault(row["stage"], []).append(row)
+    return lambda stage: measured_of(by_stage.get(stage, []))
+
+
+def measured_of(ledgers: Iterable[Mapping[str, float]]) -> Measured:
+    """What a stage's ledgers say about the next one.
+
+    Args:
+        ledgers: rows of `runs` with rows_in, skipped, prompt_tokens, output_tokens and seconds.
+    """
+    worked = [(ledger["rows_in"] - ledger["skipped"], ledger) for ledger in ledgers]
+    busy: Sequence[tuple[float, Mapping[str, float]]] = [(rows, ledger) for rows, ledger in worked if rows > 0]
+    nothing = [ledger["seconds"] for rows, ledger in worked if rows <= 0]
+    idle = statistics.median(nothing) if nothing else None
+    if not busy:
+        return Measured(idle=idle)
+    rows = sum(rows for rows, _ in busy)
+    seconds = sum(max(ledger["seconds"] - (idle or 0.0), 0.0) for _, ledger in busy)
+    tokens = sum(ledger["prompt_tokens"] + ledger["output_tokens"] for _, ledger in busy)
+    typical = statistics.median(ledger["seconds"] for _, ledger in busy)
+    return Measured(idle=idle, busy=typical, seconds=seconds / rows, tokens=tokens / rows)

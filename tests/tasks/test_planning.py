@@ -1,0 +1,39 @@
+"""What plans say of what earlier runs measured."""
+
+from typing import Any
+
+import pytest
+
+from tasks.planning import Measured, Why, measured_of, plan_stage
+
+
+def ledger(rows_in: int, skipped: int, seconds: float, tokens: int = 0) -> dict[str, Any]:
+    return {
+        "rows_in": rows_in,
+        "skipped": skipped,
+        "seconds": seconds,
+        "prompt_tokens": tokens,
+        "output_tokens": tokens // 4,
+    }
+
+
+def test_a_source_costs_what_it_cost_beyond_an_idle_stage() -> None:
+    measured = measured_of([ledger(10, 10, 2.0), ledger(20, 10, 12.0, 800), ledger(15, 10, 7.0, 400)])
+    # 15 sources took 10 + 5 seconds beyond the 2 that nothing to do takes, and 1000 + 500 tokens.
+    assert measured == Measured(idle=2.0, busy=9.5, seconds=1.0, tokens=100.0)
+    assert measured.over(30) == (3000, 32.0)
+    assert measured.over(0) == (0, 2.0)
+
+
+def test_what_was_never_measured_stays_open() -> None:
+    assert measured_of([]).over(5) == (None, None)
+    assert measured_of([ledger(4, 4, 1.0)]).over(5) == (None, None)
+    assert measured_of([ledger(4, 4, 1.0)]).over(0) == (0, 1.0)
+
+
+@pytest.mark.parametrize(("price", "cost"), [(None, None), (2.0, 0.0012)])
+def test_a_price_is_of_a_million_tokens(price: float | None, cost: float | None) -> None:
+    measured = Measured(idle=0.0, busy=1.0, seconds=0.5, tokens=100.0)
+    planned = plan_stage("embed", {Why.NEW_SOURCE: 4}, 2, measured, price)
+    assert (planned.rows, planned.tokens, planned.seconds) == (6, 600, 3.0)
+    assert planned.cost == (None if cost is None else pytest.approx(cost))
