@@ -135,7 +135,8 @@ def read_plan(path: Path) -> Plan:
 
 def corpus_id(run: Run) -> str:
     """Fingerprint of what the corpus file says and of everything that would do the work."""
-    producers = [each.job(_stage(run, each.stage)).producer_id for each in jobs(run)]
+    whole = Run(run.warehouse, run.corpus, run.run_id, run.ds, run.progress)  # a selection may fit one job alone
+    producers = [each.job(_stage(whole, each.stage)).producer_id for each in jobs(whole)]
     return fingerprint([run.corpus.model_dump(mode="json"), producers])
 
 

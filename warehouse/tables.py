@@ -3,6 +3,7 @@
 import random
 import time
 import uuid
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.errors import WarehouseError
@@ -141,8 +142,8 @@ class Warehouse:
     def stream(self, frame: DataFrame, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
         """Rows of a frame in batches of the given schema, in order, never all in memory at once."""
         batch: list[dict[str, object]] = []
-        for row in frame.select(*schema.names).toLocalIterator():
-            batch.append({name: _in_utc(value) for name, value in row.asDict(recursive=True).items()})
+        for row in frame.select(*(_as_sent(field) for field in schema)).toLocalIterator():
+            batch.append({name: _as_stored(value, schema, name) for name, value in row.asDict(recursive=True).items()})
             if len(batch) == batch_rows:
                 yield pa.Table.from_pylist(batch, schema=schema)
                 batch = []
@@ -252,8 +253,16 @@ class Warehouse:
             raise translate(error, self.path(table)) from error
 
 
-def _in_utc(value: object) -> object:
-    """A time as Spark hands it to Python, which is one of this machine's zone and does not say so."""
+def _as_sent(field: "pa.Field[Any]") -> Column:
+    """A column as it comes here fast: Spark packs bytes one at a time, a text as a whole."""
+    column = F.col(field.name)
+    return F.base64(column).alias(field.name) if pa.types.is_binary(field.type) else column
+
+
+def _as_stored(value: object, schema: pa.Schema, name: str) -> object:
+    """A value that came: bytes out of their text, a time with the zone that Spark leaves out, which is ours."""
+    if isinstance(value, str) and pa.types.is_binary(schema.field(name).type):
+        return b64decode(value)
     return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
