@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
@@ -15,7 +16,9 @@ from models.opening import encoder_id, open_encoder
 from models.promptreps import PromptRepsEncoder, promptreps_id
 from schemas.corpus import EncoderSettings
 from schemas.errors import ModelError
+from schemas.passage import passage_text
 from serving.impact import impact_matrix, impact_search
+from tasks.embeddings import encode_batch
 from tests.models.tiny_language_model import TEMPLATE, write_tiny_language_model
 from warehouse.dense import DenseIndex, write_dense
 
@@ -198,6 +201,17 @@ def test_it_is_chosen_in_the_corpus_file(folder: Path, encoder: PromptRepsEncode
     assert encoder_id(settings) != encoder_id(EncoderSettings(model=str(folder))), "another engine, other vectors"
     assert EncoderSettings(engine="promptreps").model == "SmolLM2-135M-Instruct"
     assert EncoderSettings().model == "all-MiniLM-L6-v2"
+
+
+def test_the_embed_stage_stores_its_vectors(encoder: PromptRepsEncoder) -> None:
+    sources = pa.table({"text_hash": ["a", "b"], "heading_path": [["Heaps"], []], "text": TEXTS[:2]})
+
+    outcome = encode_batch(sources, encoder)
+
+    expected = encoder.encode([passage_text(["Heaps"], TEXTS[0]), TEXTS[1]])
+    assert outcome.rows["encoder_id"].to_pylist() == [encoder.encoder_id] * 2
+    assert np.array_equal(outcome.rows["vector"].to_pylist(), expected.vectors)
+    assert outcome.prompt_tokens == expected.tokens
 
 
 def test_its_identity_is_that_of_prompt_and_weights(
