@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from models.control_tokens import control_token_pattern, neutralise
-from models.language import Message
 from schemas.errors import ModelError
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def _rendered(tokenizer: "PreTrainedTokenizerBase", side: Side, folder: Path) ->
         raise ModelError(f"its chat template refuses a user's turn: {error}", where=str(folder)) from error
 
 
-def _template(tokenizer: "PreTrainedTokenizerBase", messages: list[Message]) -> str:
+def _template(tokenizer: "PreTrainedTokenizerBase", messages: list[dict[str, str]]) -> str:
     return str(
         tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, strftime_now=DATE.strftime)
     )

@@ -116,8 +116,10 @@ def test_promptreps_equals_the_model_asked_directly(promptreps: PromptRepsEncode
             {"role": "user", "content": words.format(query) + "Make sure your word is in lowercase."},
         ]
         text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) + ANSWER
+        # As in the authors' code: prompt and text are tokenized apart, so that no token spans both.
+        ids = [number for part in text.partition(query) for number in tokenizer.encode(part, add_special_tokens=False)]
         with torch.no_grad():
-            output = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True)
+            output = model(torch.tensor([ids]), output_hidden_states=True)
         state = output.hidden_states[-1][0, -1].numpy()
         assert np.abs(vector - state / np.linalg.norm(state)).max() < 1e-4
         expected = 100 * np.log1p(output.logits[0, -1].clamp(min=0).double().numpy())
