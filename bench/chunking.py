@@ -136,7 +136,9 @@ def searches(made: Cut, encoder: Encoder, folder: Path) -> dict[str, Search]:
     vectors = encoder.encode(made.texts).vectors
     return {
         "BM25": lambda question: lexical.search(question, RANKED).numbers[0].tolist(),
-        "dense": lambda question: np.argsort(-vectors @ encoder.encode([question]).vectors[0])[:RANKED].tolist(),
+        "dense": lambda question: np.argsort(-vectors @ encoder.encode_queries([question]).vectors[0])[
+            :RANKED
+        ].tolist(),
     }
 
 

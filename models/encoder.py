@@ -41,3 +41,11 @@ class Encoder(Protocol):
             ModelError: the encoder fails.
         """
         ...
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        """As `encode`, for texts that are searched with: some encoders prompt a query in other words than a passage.
+
+        Raises:
+            ModelError: the encoder fails.
+        """
+        ...

@@ -97,3 +97,7 @@ class FakeEncoder:
                 vectors[row, int(digest(word)[:8], 16) % self.dimension] += 1
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return Encoded((vectors / norms).astype(np.float32), tokens=sum(map(len, words)))
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        """See `Encoder.encode_queries`."""
+        return self.encode(texts)

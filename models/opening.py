@@ -4,6 +4,7 @@ from models.encoder import Encoder
 from models.fake import FAKE_ENCODER_ID, FAKE_MODEL_ID, FakeEncoder, FakeLanguageModel
 from models.folders import model_folder, model_id
 from models.language import LanguageModel
+from models.promptreps import PromptRepsEncoder, promptreps_id
 from models.sentence_transformer import SentenceTransformerEncoder, sentence_transformer_id
 from models.server import ServerLanguageModel, server_model_id
 from models.tokens import TokenCounter, WordCounter
@@ -42,7 +43,10 @@ def encoder_id(settings: EncoderSettings) -> str:
     Raises:
         SetupError: there is no such model.
     """
-    return FAKE_ENCODER_ID if settings.engine == "fake" else sentence_transformer_id(model_folder(settings.model))
+    if settings.engine == "fake":
+        return FAKE_ENCODER_ID
+    folder = model_folder(settings.model)
+    return promptreps_id(folder) if settings.engine == "promptreps" else sentence_transformer_id(folder)
 
 
 def open_encoder(settings: EncoderSettings) -> Encoder:
@@ -54,7 +58,8 @@ def open_encoder(settings: EncoderSettings) -> Encoder:
     """
     if settings.engine == "fake":
         return FakeEncoder()
-    return SentenceTransformerEncoder(model_folder(settings.model), settings.batch_size)
+    kind = PromptRepsEncoder if settings.engine == "promptreps" else SentenceTransformerEncoder
+    return kind(model_folder(settings.model), settings.batch_size)
 
 
 def token_counter(settings: EncoderSettings) -> TokenCounter | WordCounter:

@@ -54,3 +54,7 @@ class SentenceTransformerEncoder:
             list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
         )
         return Encoded(np.asarray(vectors, dtype=np.float32), tokens=sum(self._counter.count(texts)))
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        """See `Encoder.encode_queries`."""
+        return self.encode(texts)

@@ -215,9 +215,24 @@ class LanguageModelSettings(Settings):
 class EncoderSettings(Settings):
     """Who embeds."""
 
-    engine: Literal["sentence-transformers", "fake"] = Field("sentence-transformers", description="fake is for tests")
-    model: str = Field("all-MiniLM-L6-v2", description="name of a prepared model, or a folder of one")
+    engine: Literal["sentence-transformers", "promptreps", "fake"] = Field(
+        "sentence-transformers",
+        description="promptreps asks a causal language model for one word that represents a text and takes its state "
+        "there; fake is for tests",
+    )
+    model: str = Field(
+        "",
+        description="name of a prepared model, or a folder of one; when left out all-MiniLM-L6-v2, and for promptreps "
+        "SmolLM2-135M-Instruct",
+    )
     batch_size: int = Field(32, ge=1, description="texts per forward pass")
+
+    @model_validator(mode="after")
+    def _default_model(self) -> "EncoderSettings":
+        if not self.model:
+            default = "SmolLM2-135M-Instruct" if self.engine == "promptreps" else "all-MiniLM-L6-v2"
+            object.__setattr__(self, "model", default)
+        return self
 
 
 class RecipeSettings(Settings):

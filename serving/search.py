@@ -160,7 +160,7 @@ class Index:
         return self.bundle.dense.search(self._encoded(text), k)
 
     def _encoded(self, text: str) -> NDArray[np.float32]:
-        return self._encoder.encode([text]).vectors
+        return self._encoder.encode_queries([text]).vectors
 
     def _hits(self, scored: Scored) -> list[Hit]:
         passages = self.bundle.stored.passages([number for number, _ in scored])

@@ -32,7 +32,7 @@ def judge_queries(stage: Stage, open_bundle: Callable[[], Bundle], open_encoder:
     if not len(rows):
         return
     found = rows.select(["query", "text_hash"]).to_pylist()
-    encoded = open_encoder().encode([row["query"] for row in found])
+    encoded = open_encoder().encode_queries([row["query"] for row in found])
     ranks = round_trip_ranks(open_bundle(), encoded.vectors, [row["text_hash"] for row in found], DEPTH)
     merged = stage.merge(SYNTHETIC_QUERIES, with_verdicts(rows, ranks))
     stage.ledger.rows_out = merged.updated

@@ -7,7 +7,8 @@ neither a command nor a nightly run earns back.
 
 import json
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -96,17 +97,33 @@ class LexicalIndex:
 
     def search(self, query: str, k: int) -> Found:
         """The k texts with the highest BM25 score; texts that share no term with the query are left out."""
-        known = self._bm25.get_tokens_ids(self._analyser.terms(query))
-        scores = self._bm25.get_scores_from_ids(known)
-        best = _best(scores, k)
+        return self.search_terms(Counter(self.terms(query)), k)
+
+    def search_terms(self, weights: Mapping[str, float], k: int) -> Found:
+        """The k texts with the highest sum of weight x BM25 score over the terms; terms unknown to the index add 0.
+
+        Args:
+            weights: by term, as `terms` gives them; a query's own are how often it has each.
+        """
+        held, vocabulary = self._bm25.scores, self._bm25.vocab_dict
+        scores = np.zeros(self.size, np.float32)
+        for term, weight in weights.items():
+            if (column := vocabulary.get(term)) is not None:
+                postings = slice(held["indptr"][column], held["indptr"][column + 1])
+                scores[held["indices"][postings]] += np.float32(weight) * held["data"][postings]
+        best = best_positions(scores, k)
         return Found(scores[best][np.newaxis], best[np.newaxis])
+
+    def terms(self, text: str) -> list[str]:
+        """The terms of a text, in order and with repetitions, as the index holds them."""
+        return self._analyser.terms(text)
 
     @cached_property
     def _analyser(self) -> Analyser:
         return Analyser(self._stemmer)
 
 
-def _best(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def best_positions(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
     """Positions of the k largest positive scores, largest first; equal scores in the order of their positions."""
     threshold = np.partition(scores, -k)[-k] if k < len(scores) else 0
     candidates = np.flatnonzero((scores >= threshold) & (scores > 0))

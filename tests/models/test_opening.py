@@ -31,6 +31,8 @@ def test_what_is_not_prepared_is_said_before_anything_loads(tmp_path: Path, monk
     for of_encoder in (encoder_id, open_encoder):
         with pytest.raises(SetupError, match="make install"):
             of_encoder(EncoderSettings())
+        with pytest.raises(SetupError, match="make install"):
+            of_encoder(EncoderSettings(engine="promptreps"))
 
 
 def test_identities_load_no_model_library(tmp_path: Path) -> None:
@@ -39,6 +41,7 @@ def test_identities_load_no_model_library(tmp_path: Path) -> None:
         "import sys; from models.opening import encoder_id, language_model_id;"
         "from schemas.corpus import EncoderSettings, LanguageModelSettings;"
         f"encoder_id(EncoderSettings(model={str(tmp_path)!r}));"
+        f"encoder_id(EncoderSettings(engine='promptreps', model={str(tmp_path)!r}));"
         f"language_model_id(LanguageModelSettings(model={str(tmp_path)!r}));"
         f"sys.exit(' '.join(name for name in {HEAVY} if name in sys.modules) or 0)"
     )

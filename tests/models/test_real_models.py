@@ -10,8 +10,11 @@ import pyarrow as pa
 import pytest
 
 from models.encoder import Encoder
+from models.folders import model_folder
 from models.language import LanguageModel, Message, Sampling
+from models.one_word_prompt import ANSWER
 from models.opening import encoder_id, language_model_id, open_encoder, open_language_model
+from models.promptreps import PromptRepsEncoder
 from schemas.corpus import EncoderSettings, LanguageModelSettings
 from tasks.generate import write_batch
 from tasks.recipes import load_recipe
@@ -33,6 +36,13 @@ def language_model() -> Iterator[LanguageModel]:
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
     return open_encoder(EncoderSettings())
+
+
+@pytest.fixture(scope="module")
+def promptreps() -> PromptRepsEncoder:
+    opened = open_encoder(EncoderSettings(engine="promptreps", batch_size=3))
+    assert isinstance(opened, PromptRepsEncoder)
+    return opened
 
 
 def ask(text: str) -> list[Message]:
@@ -87,3 +97,43 @@ def test_shipped_recipes_write_what_they_promise(language_model: LanguageModel) 
         outcome = write_batch(load_recipe(name), "recipe", language_model, passages)
         assert outcome.rows.num_rows + len(outcome.rejections) == 1
         assert 0 < outcome.output_tokens <= 3 * load_recipe(name).decoding.max_tokens
+
+
+def test_promptreps_equals_the_model_asked_directly(promptreps: PromptRepsEncoder) -> None:
+    torch = importlib.import_module("torch")
+    transformers = importlib.import_module("transformers")
+    folder = model_folder("SmolLM2-135M-Instruct")
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    queries = ["keep a list sorted", "sorting", "How do I insert into a list that must stay in sorted order?"]
+
+    made = promptreps.represent(queries, "query")
+
+    words = 'Query: "{}". Use one most important word to represent the query in retrieval task. '
+    for query, vector, impacts in zip(queries, made.vectors, made.impacts, strict=True):
+        chat = [
+            {"role": "system", "content": "You are an AI assistant that can understand human language."},
+            {"role": "user", "content": words.format(query) + "Make sure your word is in lowercase."},
+        ]
+        text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) + ANSWER
+        # As in the authors' code: prompt and text are tokenized apart, so that no token spans both.
+        ids = [number for part in text.partition(query) for number in tokenizer.encode(part, add_special_tokens=False)]
+        with torch.no_grad():
+            output = model(torch.tensor([ids]), output_hidden_states=True)
+        state = output.hidden_states[-1][0, -1].numpy()
+        assert np.abs(vector - state / np.linalg.norm(state)).max() < 1e-4
+        expected = 100 * np.log1p(output.logits[0, -1].clamp(min=0).double().numpy())
+        assert impacts
+        assert all(abs(weight - expected[number]) < 0.6 for number, weight in impacts.items())
+    assert len(made.vectors) == 3
+    assert promptreps.dimension == 576
+    sort = tokenizer.encode("sorted", add_special_tokens=False)
+    assert set(sort) <= set(made.impacts[0])
+
+
+def test_promptreps_tells_texts_apart(promptreps: PromptRepsEncoder) -> None:
+    assert promptreps.encoder_id == encoder_id(EncoderSettings(engine="promptreps"))
+    passages = promptreps.encode([PASSAGE, "A socket can wait for a timeout."]).vectors
+    about_lists, about_sockets = promptreps.encode_queries(["keep a list sorted", "socket timeout"]).vectors
+    assert passages[0] @ about_lists > passages[1] @ about_lists
+    assert passages[1] @ about_sockets > passages[0] @ about_sockets

@@ -40,6 +40,18 @@ def test_a_term_that_the_query_repeats_counts_twice(index: LexicalIndex) -> None
     assert twice.scores[0, 0] == pytest.approx(2 * once.scores[0, 0])
 
 
+def test_weighted_terms_add_up_weighted(index: LexicalIndex) -> None:
+    found = index.search_terms({"heap": 0.5, "sort": 2, "xylophon": 9}, 10)
+
+    expected = {1: 0.5 * bm25(1, 3, 2) + 2 * bm25(1, 3, 1), 0: 0.5 * bm25(2, 3, 2)}
+    assert found.numbers[0].tolist() == list(expected)
+    assert found.scores[0].tolist() == pytest.approx(list(expected.values()), rel=1e-5)
+
+
+def test_terms_are_those_that_the_index_holds(index: LexicalIndex) -> None:
+    assert index.terms("A heap of the heaps, sorted") == ["heap", "heap", "sort"]
+
+
 @pytest.mark.parametrize("query", ["", "of the", "xylophone", "!?"])
 def test_a_query_without_a_known_term_finds_nothing(index: LexicalIndex, query: str) -> None:
     assert index.search(query, 5).numbers.shape == (1, 0)
