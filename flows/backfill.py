@@ -6,15 +6,17 @@ from functools import partial
 from typing import Any
 
 from prefect import flow
+from rich.console import Console
 
 from flows import steps
-from flows.opening import open_run
-from flows.planning import check_asked
+from flows.artifacts import reported_run, show_plan
+from flows.planning import plan_run
+from flows.plans import print_plan
 from flows.report import summary
 from tasks.parts import Part, part_of
+from tasks.planning import What
 from tasks.recipes import load_recipe
 from tasks.run import Run
-from tasks.selection import Selection
 
 
 @flow(name="backfill", flow_run_name="backfill-{corpus}-{stage}", persist_result=False)
@@ -46,9 +48,19 @@ def backfill(
     Returns:
         The run as `nightjar status --json` shows it under `last_run`.
     """
-    selection = Selection(since, until, where, failed_only, limit_tokens)
-    with open_run(corpus, None, selection) as run:
-        check_asked(run, stage, recipe)
+    what = What(
+        part=stage,
+        since=since,
+        until=until,
+        recipe=recipe,
+        where=where,
+        failed_only=failed_only,
+        limit_tokens=limit_tokens,
+    )
+    with reported_run(corpus, None, what.selection) as run:
+        plan = plan_run(run, corpus, what)
+        print_plan(Console(), plan)
+        show_plan(plan, run.corpus.name)
         for step in steps_of(run, stage, recipe):
             step()
         return summary(run)

@@ -136,11 +136,8 @@ def backfill(
     """
     what = _what(stage, since, until, recipe, where, failed_only, limit_tokens)
     with _started(load_corpus(corpus)) as ready:
-        from flows.planning import plan as planned
-        from flows.plans import print_plan
         from flows.report import print_closing_table
 
-        print_plan(Console(), planned(corpus, what))
         ready()
         print_closing_table(Console(), _run(corpus, what))
 

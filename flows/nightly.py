@@ -6,7 +6,7 @@ from typing import Any
 from prefect import flow
 
 from flows import steps
-from flows.opening import open_run
+from flows.artifacts import reported_run
 from flows.report import summary
 
 
@@ -21,7 +21,7 @@ def nightly(corpus: str, ds: date | None = None) -> dict[str, Any]:
     Returns:
         The run as `nightjar status --json` shows it under `last_run`.
     """
-    with open_run(corpus, ds) as run:
+    with reported_run(corpus, ds) as run:
         steps.crawl(run)
         steps.read_files(run)
         steps.extract(run)

@@ -1,9 +1,11 @@
 """The whole night on a small site, with fake models: what is written, and what a second one finds."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.artifacts import Artifact
 
 from flows.asking import answer
 from flows.nightly import nightly
@@ -42,6 +44,18 @@ def test_a_first_night_fills_every_table_and_publishes(night: Night) -> None:
     assert status["live_index"]["index_id"]
     assert status["last_run"]["run_id"] == run["run_id"]
     assert stages(status["last_run"]).keys() == found.keys()
+
+
+def test_prefect_is_left_the_closing_table_and_the_manifest(night: Night) -> None:
+    closing, index = Artifact.get("closing-birds"), Artifact.get("index-birds")
+    assert closing is not None
+    assert index is not None
+    written = {row["stage"]: row["rows_out"] for row in json.loads(str(closing.data))}
+    assert written["chunk"] == written["embed"] == 4
+    assert "Gate results:" in str(closing.description)
+    live = live_pointer(Path(night.corpus).parent / "root")
+    assert live.index_id in str(index.data)
+    assert '"encoder_id"' in str(index.data)
 
 
 def test_the_index_answers_every_way(corpus: str) -> None:
