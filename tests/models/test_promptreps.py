@@ -192,6 +192,17 @@ def test_what_transformers_cannot_open_is_one_line(tmp_path: Path) -> None:
         PromptRepsEncoder(tmp_path, 4)
 
 
+def test_a_model_that_fails_is_one_line(encoder: PromptRepsEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr(encoder._model, "forward", fail)
+    with pytest.raises(ModelError, match=r"the model fails: out of memory.*batch_size"):
+        encoder.encode(TEXTS)
+    monkeypatch.undo()
+    assert encoder.encode(TEXTS).vectors.shape[0] == len(TEXTS), "nothing is left behind on the model"
+
+
 def test_it_is_chosen_in_the_corpus_file(folder: Path, encoder: PromptRepsEncoder) -> None:
     settings = EncoderSettings(engine="promptreps", model=str(folder), batch_size=2)
     opened = open_encoder(settings)
