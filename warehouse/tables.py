@@ -27,7 +27,7 @@ T = TypeVar("T")
 # commits of each. Tries are cheap beside what the rows of a batch have cost.
 ATTEMPTS = 60
 MOST_VALUES_IN_A_FILTER = 1000
-# Every chunk of a table goes to Spark inside a task, which is copied while it is packed: one of 150 MB took all memory.
+# A task carries its rows, and is copied while it is packed: one of 150 MB took all memory.
 LARGEST_TASK_BYTES = 16 << 20
 
 
@@ -157,12 +157,12 @@ class Warehouse:
 
     def frame(self, rows: pa.Table) -> DataFrame:
         """A Spark frame of Arrow rows."""
-        if rows.nbytes <= LARGEST_TASK_BYTES:
-            return self.spark.createDataFrame(rows)
-        length = max(1, len(rows) * LARGEST_TASK_BYTES // rows.nbytes)
-        return self.spark.createDataFrame(
-            pa.concat_tables([rows.slice(start, length) for start in range(0, len(rows), length)])
-        )
+        # Every chunk becomes a task, and where it is written a file: rows put together of many outcomes have many.
+        whole = rows.combine_chunks()
+        if rows.nbytes > LARGEST_TASK_BYTES:
+            length = max(1, len(rows) * LARGEST_TASK_BYTES // rows.nbytes)
+            whole = pa.concat_tables([whole.slice(start, length) for start in range(0, len(rows), length)])
+        return self.spark.createDataFrame(whole)
 
     def changes(self, table: Table, since_version: int) -> DataFrame:
         """What became of every key changed after a version: the row, and `change` (insert, update or delete).
