@@ -12,6 +12,7 @@ from models.opening import token_counter
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus
 from schemas.documents import DOCUMENTS
+from schemas.passage import GIVEN
 from tasks.chunk import COLUMNS, INHERITED, chunk_documents, chunker_id, open_chunker
 from tasks.duplicates import duplicates
 from tasks.job import Job, run_job
@@ -36,7 +37,8 @@ def chunk(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) ->
         WorkerError: no document can be cut.
     """
     producer = chunker_id(stage.run.corpus.chunk, encoder_id)
-    live = _with_said(stage.read(DOCUMENTS).where("live").join(duplicates(stage), "doc_id", "left_anti"))
+    extracted = stage.read(DOCUMENTS).where(F.col("live") & (F.col("extractor_id") != GIVEN))
+    live = _with_said(extracted.join(duplicates(stage), "doc_id", "left_anti"))
     done = stage.read(CHUNKS).where(F.col("live") & (F.col("chunker_id") == producer))
 
     def commit(outcome: Outcome) -> int:
@@ -49,7 +51,8 @@ def chunk(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) ->
     # Rejected by body: a document whose page changes is tried again.
     job = Job(producer, "body_hash", labour, commit, DOCUMENTS_PER_COMMIT, "documents")
     run_job(stage, job, live, _with_said(done), ["doc_id", "body_hash", "extractor_id", "said"])
-    retire(stage, CHUNKS, stage.read(CHUNKS).join(live.select("doc_id"), "doc_id", "left_anti"))
+    cut = stage.read(CHUNKS).where(F.col("chunker_id") != GIVEN)
+    retire(stage, CHUNKS, cut.join(live.select("doc_id"), "doc_id", "left_anti"))
 
 
 def _labour(corpus: Corpus, producer: str, open_encoder: Callable[[], Encoder]) -> Labour:
