@@ -117,8 +117,8 @@ class JudgedSettings(Settings):
 
     queries: str = Field(min_length=1, description="BEIR's JSON lines (_id, text), or lines of id, tab and text")
     qrels: str = Field(
-        min_length=1, description="judgments in TREC's four columns, or BEIR's three with a heading; both separated "
-        "by white space"
+        min_length=1,
+        description="judgments in TREC's four columns, or BEIR's three with a heading; both separated by white space",
     )
     measures: tuple[str, ...] = Field(
         ("nDCG@10", "R@100", "RR@10", "AP"), min_length=1, description="as ir-measures names them; the first decides"

@@ -67,9 +67,7 @@ def compare(baseline: Sequence[float], others: Mapping[str, Sequence[float]]) ->
     raw = {name: paired_p(baseline, values) for name, values in others.items()}
     corrected = dict(zip(raw, holm(list(raw.values())), strict=True))
     return {
-        name: Compared(
-            float(np.mean(values)), float(np.mean(values) - np.mean(baseline)), raw[name], corrected[name]
-        )
+        name: Compared(float(np.mean(values)), float(np.mean(values) - np.mean(baseline)), raw[name], corrected[name])
         for name, values in others.items()
     }
 
