@@ -135,11 +135,11 @@ def _passage(settings: PassagesSettings, line: str) -> Given:
 
 def _stored(stage: Stage) -> dict[str, str]:
     """doc_id to body_hash of given passages; empty where document and chunk are not both there and the same."""
-    columns = ("doc_id", "body_hash", "extractor_id", "live")
-    both = stage.read(DOCUMENTS).select(*columns).unionAll(stage.read(CHUNKS).select(*columns))
-    mine = both.where(F.col("live") & (F.col("extractor_id") == GIVEN)).groupBy("doc_id")
-    agreed = (F.count("*") == 2) & (F.min("body_hash") == F.max("body_hash"))
-    found = mine.agg(F.when(agreed, F.min("body_hash")).otherwise("").alias("body_hash"))
+    mine = F.col("live") & (F.col("extractor_id") == GIVEN)
+    documents = stage.read(DOCUMENTS).where(mine).select("doc_id", F.col("body_hash").alias("of_document"))
+    chunks = stage.read(CHUNKS).where(mine).select("doc_id", F.col("body_hash").alias("of_chunk"))
+    agreed = F.when(F.col("of_document") == F.col("of_chunk"), F.col("of_chunk")).otherwise("")
+    found = documents.join(chunks, "doc_id", "full").select("doc_id", agreed.alias("body_hash"))
     rows = stage.run.warehouse.arrow(DOCUMENTS, found).to_pylist()
     return {row["doc_id"]: row["body_hash"] for row in rows}
 
