@@ -80,6 +80,7 @@ class Configuration:
             "encoder_id": experiment.bundle.manifest.encoder_id,
             "judged_id": judged_id,
             "results": experiment.results,
+            "searched": experiment.searched,
             "window": experiment.window,
         }
         return fingerprint(content)
@@ -150,21 +151,26 @@ class Experiment:
     @cached_property
     def first_pass(self) -> list[Scored]:
         """Rankings of the plain queries, deep enough for results and feedback."""
-        return self._searched(self.queries, max(self.results, self.deepest))
+        return self._searched(self.queries)
 
     def dense(self, texts: Sequence[str]) -> list[Scored]:
         """Rankings by inner product with the vectors of these texts."""
-        return self._searched(texts, self.results)
+        return [found[: self.results] for found in self._searched(texts)]
 
     def lexical(self, texts: Sequence[str]) -> list[Scored]:
         """Rankings by BM25."""
         return [_scored(self.bundle.lexical.search(text, self.results), 0) for text in texts]
 
-    def _searched(self, texts: Sequence[str], k: int) -> list[Scored]:
+    @property
+    def searched(self) -> int:
+        """Texts that every dense search asks for: of equal scores FAISS keeps others when it is asked for fewer."""
+        return max(self.results, self.deepest)
+
+    def _searched(self, texts: Sequence[str]) -> list[Scored]:
         ranked: list[Scored] = []
         for begin in range(0, len(texts), QUERIES_PER_BATCH):
             vectors = self._encoder.encode(texts[begin : begin + QUERIES_PER_BATCH]).vectors
-            found = self.bundle.dense.search(np.ascontiguousarray(vectors), k)
+            found = self.bundle.dense.search(np.ascontiguousarray(vectors), self.searched)
             ranked += [_scored(found, row) for row in range(len(found.numbers))]
         return ranked
 
