@@ -17,8 +17,9 @@ def print_audit(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         console.print("No feature is stored.")
         return
-    table = RichTable("feature", "recipe", "model", "texts")
-    for name in FIGURES:
+    # Without padding the columns fit a terminal of eighty.
+    table = RichTable("feature", "recipe", "model", padding=0)
+    for name in ("texts", *FIGURES):
         table.add_column(name, justify="right")
     for row in rows:
         fingerprints = (row[name][:SHOWN_OF_A_FINGERPRINT] for name in ("recipe_id", "model_id"))
