@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.encoder import Encoder
 from schemas.hashing import fingerprint
@@ -18,7 +19,6 @@ from warehouse.dense import Found
 
 PROMPT_PRF = "promptprf"
 NO_FEEDBACK = "none"
-QUERIES_PER_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -149,13 +149,22 @@ class Experiment:
         ).text
 
     @cached_property
+    def query_vectors(self) -> NDArray[np.float32]:
+        """Vectors of the plain queries, in their order."""
+        return self._encoded(self.queries)
+
+    @cached_property
     def first_pass(self) -> list[Scored]:
         """Rankings of the plain queries, deep enough for results and feedback."""
-        return self._searched(self.queries)
+        return self._searched(self.query_vectors)
 
     def dense(self, texts: Sequence[str]) -> list[Scored]:
         """Rankings by inner product with the vectors of these texts."""
-        return [found[: self.results] for found in self._searched(texts)]
+        return self.nearest(self._encoded(texts))
+
+    def nearest(self, vectors: NDArray[np.float32]) -> list[Scored]:
+        """Rankings by inner product with vectors, one for every query."""
+        return [found[: self.results] for found in self._searched(vectors)]
 
     def lexical(self, texts: Sequence[str]) -> list[Scored]:
         """Rankings by BM25."""
@@ -166,13 +175,12 @@ class Experiment:
         """Texts that every dense search asks for: of equal scores FAISS keeps others when it is asked for fewer."""
         return max(self.results, self.deepest)
 
-    def _searched(self, texts: Sequence[str]) -> list[Scored]:
-        ranked: list[Scored] = []
-        for begin in range(0, len(texts), QUERIES_PER_BATCH):
-            vectors = self._encoder.encode(texts[begin : begin + QUERIES_PER_BATCH]).vectors
-            found = self.bundle.dense.search(np.ascontiguousarray(vectors), self.searched)
-            ranked += [_scored(found, row) for row in range(len(found.numbers))]
-        return ranked
+    def _searched(self, vectors: NDArray[np.float32]) -> list[Scored]:
+        found = self.bundle.dense.search(vectors, self.searched)
+        return [_scored(found, row) for row in range(len(vectors))]
+
+    def _encoded(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._encoder.encode(texts).vectors
 
     @cached_property
     def _encoder(self) -> Encoder:
