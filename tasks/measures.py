@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import ir_measures
 import numpy as np
 from scipy import stats
 
@@ -26,8 +27,6 @@ class Measurer:
     """
 
     def __init__(self, measures: Iterable[str], qrels: Mapping[str, Mapping[str, int]]) -> None:
-        import ir_measures
-
         self._evaluator = ir_measures.evaluator([_parsed(name) for name in measures], dict(qrels))
 
     def __call__(self, run: Run) -> dict[tuple[str, str], float]:
@@ -36,9 +35,7 @@ class Measurer:
         return {(value.query_id, str(value.measure)): float(value.value) for value in values}
 
 
-def _parsed(name: str) -> object:
-    import ir_measures
-
+def _parsed(name: str) -> ir_measures.Measure:
     try:
         return ir_measures.parse_measure(name)
     except (NameError, ValueError) as error:
