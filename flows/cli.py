@@ -258,6 +258,37 @@ def explain(
 
 
 @app.command()
+def ablate(corpus: CorpusName, as_json: AsJson = False) -> None:
+    """Measure PromptPRF with every stored feature, depth and label against its baselines, by the judged queries.
+
+    Searches the live index and calls no language model. What is measured already is not run again.
+    """
+    from flows.ablating import ablate as run_ablation
+    from flows.ablating import print_ablation
+
+    found = run_ablation(corpus)
+    if as_json:
+        _print_json(found)
+    else:
+        print_ablation(Console(), found)
+
+
+@app.command()
+def audit(corpus: CorpusName, as_json: AsJson = False) -> None:
+    """Hold what language models wrote about passages against these: coverage, length, novelty, grounding, repeats."""
+    from flows.auditing import print_audit
+    from flows.opening import open_warehouse
+    from tasks.audit import audit as audited
+
+    loaded = load_corpus(corpus)
+    rows = audited(open_warehouse(loaded))
+    if as_json:
+        _print_json({"corpus": loaded.name, "recipes": rows})
+    else:
+        print_audit(Console(), rows)
+
+
+@app.command()
 def maintain(
     corpus: CorpusName,
     retain_days: Annotated[int, typer.Option(min=7, help="Days for which every version stays readable.")] = 7,

@@ -24,6 +24,7 @@ def nightly(corpus: str, ds: date | None = None) -> dict[str, Any]:
     with reported_run(corpus, ds) as run:
         steps.crawl(run)
         steps.read_files(run)
+        steps.take_passages(run)
         steps.extract(run)
         steps.deduplicate(run)
         steps.chunk(run)

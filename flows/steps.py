@@ -9,12 +9,12 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
 from flows import opening
-from models.opening import encoder_id, language_model_id
+from models.opening import encoder_id, language_model_id, token_counter
 from schemas.catalog import TABLES
 from schemas.corpus import Corpus, RecipeSettings
 from schemas.errors import CrawlError
 from schemas.features import FEATURES
-from tasks import checks, documents, duplicates, embeddings, files, passages, refreshing, writing
+from tasks import checks, documents, duplicates, embeddings, files, given, passages, refreshing, writing
 from tasks import crawl as crawling
 from tasks.recipes import load_recipe, recipe_id
 from tasks.round_trip import judge_queries
@@ -51,6 +51,14 @@ def read_files(run: Run) -> None:
     if run.corpus.folder:
         with run.stage("folder") as stage:
             files.read_folder(stage, run.corpus.folder)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def take_passages(run: Run) -> None:
+    """Take in the passages that are given as they are."""
+    if run.corpus.passages:
+        with run.stage("passages") as stage:
+            given.take_passages(stage, run.corpus.passages, token_counter(run.corpus.encoder))
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

@@ -7,9 +7,11 @@ from schemas.embeddings import EMBEDDINGS
 from schemas.errors import UnknownName
 from schemas.features import FEATURES
 from schemas.indexes import INDEXES
+from schemas.metrics import METRICS
 from schemas.pages import PAGES
 from schemas.quarantine import QUARANTINE
 from schemas.questions import QUESTIONS
+from schemas.rankings import RANKINGS
 from schemas.runs import RUNS
 from schemas.signatures import SIGNATURES
 from schemas.synthetic_queries import SYNTHETIC_QUERIES
@@ -28,6 +30,8 @@ TABLES: dict[str, Table] = {
         CONTEXTS,
         EMBEDDINGS,
         INDEXES,
+        RANKINGS,
+        METRICS,
         QUARANTINE,
         RUNS,
     )

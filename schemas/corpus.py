@@ -103,6 +103,32 @@ class FolderSettings(Settings):
     max_body_bytes: int = Field(8_000_000, ge=1, description="longest file kept; a longer one is refused")
 
 
+class PassagesSettings(Settings):
+    """Passages that are given as they are, such as a test collection's: nothing is extracted or cut."""
+
+    path: str = Field(min_length=1, description="file in BEIR's format: one JSON object a line with _id, title, text")
+    url_prefix: str = Field(
+        "passage:", min_length=1, pattern=r"^\S+$", description="URL of a passage: this and its _id, percent-encoded"
+    )
+
+
+class JudgedSettings(Settings):
+    """Queries with relevance judgments of the given passages: what `nightjar ablate` measures with."""
+
+    queries: str = Field(min_length=1, description="BEIR's JSON lines (_id, text), or lines of id, tab and text")
+    qrels: str = Field(
+        min_length=1,
+        description="judgments in TREC's four columns, or BEIR's three with a heading; both separated by white space",
+    )
+    measures: tuple[str, ...] = Field(
+        ("nDCG@10", "R@100", "RR@10", "AP"), min_length=1, description="as ir-measures names them; the first decides"
+    )
+    results: int = Field(100, ge=1, description="length of a ranking")
+    depths: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (0, 1, 3, 5, 10, 20), min_length=1, description="passages that give feedback; 0, the plain query, is always run"
+    )
+
+
 class ExtractSettings(Settings):
     """How documents are made from pages."""
 
@@ -268,6 +294,8 @@ class Corpus(Settings):
     crawl: CrawlSettings | None = None
     warc: WarcSettings | None = None
     folder: FolderSettings | None = None
+    passages: PassagesSettings | None = None
+    judged: JudgedSettings | None = None
     extract: ExtractSettings = ExtractSettings()
     deduplicate: DeduplicateSettings = DeduplicateSettings()
     chunk: ChunkSettings = ChunkSettings()
@@ -285,8 +313,10 @@ class Corpus(Settings):
 
     @model_validator(mode="after")
     def _names_a_source(self) -> "Corpus":
-        if not (self.crawl or self.warc or self.folder):
-            raise ValueError("names no source of pages; add [crawl], [warc] or [folder]")
+        if not (self.crawl or self.warc or self.folder or self.passages):
+            raise ValueError("names no source of pages; add [crawl], [warc], [folder] or [passages]")
+        if self.judged and not self.passages:
+            raise ValueError("[judged] judges given passages; add [passages]")
         return self
 
     @property

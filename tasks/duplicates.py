@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.documents import DOCUMENTS
+from schemas.passage import GIVEN
 from schemas.signatures import SIGNATURES
 from tasks.deduplicate import KEPT, SOURCE, judge, sign_documents, signer_id
 from tasks.job import Job, run_job
@@ -25,7 +26,8 @@ def deduplicate(stage: Stage) -> None:
     """Judge documents that are new or changed, and those whose kept copy is gone, changed or a duplicate itself."""
     settings = stage.run.corpus.deduplicate
     producer = signer_id(settings)
-    live = stage.read(DOCUMENTS).where("live")
+    # Given passages are judged one by one: leaving out one that repeats another would change the collection.
+    live = stage.read(DOCUMENTS).where(F.col("live") & (F.col("extractor_id") != GIVEN))
     # First: a kept copy that is gone and comes back must not find its old verdict standing beside that of another.
     retire(stage, SIGNATURES, stage.read(SIGNATURES).join(live.select("doc_id"), "doc_id", "left_anti"))
     found = {"exact": 0, "near": 0}

@@ -12,6 +12,7 @@ from models.opening import token_counter
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus
 from schemas.documents import DOCUMENTS
+from schemas.passage import GIVEN
 from tasks.chunk import COLUMNS, INHERITED, chunk_documents, chunker_id, open_chunker
 from tasks.duplicates import duplicates
 from tasks.job import Job, run_job
@@ -36,7 +37,8 @@ def chunk(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) ->
         WorkerError: no document can be cut.
     """
     run_job(stage, cutting(stage, encoder_id, open_encoder))
-    gone = stage.read(CHUNKS).join(distinct_documents(stage).select("doc_id"), "doc_id", "left_anti")
+    cut = stage.read(CHUNKS).where(F.col("chunker_id") != GIVEN)
+    gone = cut.join(distinct_documents(stage).select("doc_id"), "doc_id", "left_anti")
     retire(stage, CHUNKS, gone)
 
 
@@ -66,8 +68,9 @@ def cutting(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) 
 
 
 def distinct_documents(stage: Stage) -> DataFrame:
-    """Live documents that repeat no other."""
-    return stage.read(DOCUMENTS).where("live").join(duplicates(stage), "doc_id", "left_anti")
+    """Live documents that repeat no other and are not given as passages."""
+    extracted = stage.read(DOCUMENTS).where(F.col("live") & (F.col("extractor_id") != GIVEN))
+    return extracted.join(duplicates(stage), "doc_id", "left_anti")
 
 
 def _labour(corpus: Corpus, producer: str, open_encoder: Callable[[], Encoder]) -> Labour:

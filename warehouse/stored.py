@@ -88,6 +88,13 @@ class StoredFields:
         # `take` would first copy whole columns into one piece.
         return [self.chunks.slice(self._first_row[number], 1).to_pylist()[0] for number in numbers]
 
+    def chunks_with(self, number: int) -> list[tuple[str, str]]:
+        """chunk_id and URL of every passage that has a text, sorted by chunk_id."""
+        begin = self._first_row[number]
+        end = self._first_row[number + 1] if number + 1 < len(self._first_row) else len(self.chunks)
+        rows = self.chunks.select(["chunk_id", "url"]).slice(begin, end - begin).to_pylist()
+        return [(row["chunk_id"], row["url"]) for row in rows]
+
     @cached_property
     def feature_names(self) -> dict[str, tuple[str, str]]:
         """Names that a feature can be asked for by, each with its feature and recipe_id.

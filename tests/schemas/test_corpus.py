@@ -38,7 +38,7 @@ def test_defaults_and_an_own_root(tmp_path: Path) -> None:
         (f'name = "Mine!"\n{CRAWL}', "name: String should match pattern"),
         (f'name = "mine"\n{CRAWL}max_page = 3\n', "crawl.max_page: Extra inputs are not permitted"),
         ('name = "mine"\n[crawl]\nseeds = []\n', "crawl: Value error, names nowhere to start; add seeds or sitemaps"),
-        ('name = "mine"\n', "file: Value error, names no source of pages; add [crawl], [warc] or [folder]"),
+        ('name = "mine"\n', "file: Value error, names no source of pages; add [crawl], [warc], [folder] or [passages]"),
         (f'name = "mine"\n{FOLDER}pattern = "../*"\n', "folder.pattern: Value error, does not stay below the folder"),
         (f'name = "mine"\n{FOLDER}'.replace("org/", "org"), "folder.url_prefix: String should match pattern"),
         (f"{CHUNK}overlap_tokens = 9", "chunk: Value error, overlap_tokens is for strategies fixed and recursive, not"),
