@@ -92,6 +92,32 @@ def status(corpus: CorpusName, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def indexes(corpus: CorpusName, as_json: AsJson = False) -> None:
+    """Show every index version: when it was built, what its gates measured, which is live, which are kept."""
+    from flows.versions import print_versions, versions_of
+
+    loaded = load_corpus(corpus)
+    found = versions_of(loaded)
+    if as_json:
+        _print_json({"corpus": loaded.name, "indexes": found})
+    else:
+        print_versions(Console(), found, loaded)
+
+
+@app.command()
+def rollback(
+    corpus: CorpusName,
+    index_id: Annotated[
+        str, typer.Argument(help="Version to go back to; the one before the live one if left out.")
+    ] = "",
+) -> None:
+    """Make an earlier index version live again. The next night does not publish the withdrawn one by itself."""
+    from flows.versions import go_back
+
+    print(f"{go_back(load_corpus(corpus), index_id or None).index_id} is live now")
+
+
+@app.command()
 def tables(
     corpus: CorpusName,
     table: Annotated[str, typer.Argument(help="One table, in full; all of them in short when left out.")] = "",

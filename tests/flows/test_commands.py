@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from flows import cli
 from schemas.catalog import TABLES
+from schemas.corpus import load_corpus
 from schemas.errors import NightjarError
+from tests.bundles import SENTENCES, published
 from tests.conftest import Night
 from tests.small_site import copy_night
 
@@ -73,6 +75,23 @@ def test_a_table_is_restored_when_that_is_confirmed(corpus: str) -> None:
     assert as_json("status", corpus)["tables"]["questions"]["rows"] == 0
 
 
+def test_a_version_is_rolled_back_and_the_indexes_table_says_so(corpus: str) -> None:
+    (only,) = as_json("indexes", corpus)["indexes"]
+    assert only["live"] and only["kept"]
+    assert only["gates"]["recall_at_10"]["value"] >= only["gates"]["recall_at_10"]["minimum"]
+    with pytest.raises(NightjarError, match="there is no version before it"):
+        run("rollback", corpus)
+
+    published(Path(load_corpus(corpus).warehouse), SENTENCES[:3])
+    assert not as_json("indexes", corpus)["indexes"][0]["live"]
+    with pytest.raises(NightjarError, match="unknown earlier index version 'nonsense'"):
+        run("rollback", corpus, "nonsense")
+    assert f"{only['index_id']} is live now" in run("rollback", corpus, only["index_id"])
+    (after,) = as_json("indexes", corpus)["indexes"]
+    assert after["live"] and after["published_at"] >= only["published_at"]
+    assert only["index_id"][:8] in run("indexes", corpus)
+
+
 def test_every_command_of_the_readme_runs(corpus: str, tmp_path: Path) -> None:
     shown = re.findall(r"^nightjar ([^#\n]+)", README.read_text(encoding="utf-8"), re.MULTILINE)
     commands = [shlex.split(line) for line in shown]
@@ -84,5 +103,7 @@ def test_every_command_of_the_readme_runs(corpus: str, tmp_path: Path) -> None:
     for command in commands:
         if command[0] == "maintain":
             continue  # test_maintenance_compacts_and_leaves_every_row has run it
+        if command[0] == "rollback":
+            published(Path(load_corpus(corpus).warehouse), SENTENCES[:3])
         confirmed = ["--yes"] if command[0] == "restore" else []
         assert run(*(meant.get(word, word) for word in command), *confirmed)
