@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Nightjar refines web pages into a checked, versioned retrieval index, night after night.",
 )
 
+LOOPBACK = "127.0.0.1"
 CorpusName = Annotated[str, typer.Argument(help="A corpus file, or the name of one under corpora/, such as pydoc.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -77,6 +78,20 @@ def search(
         _print_json({"query": query, "mode": mode, "prf": prf or None, "hits": hits})
     else:
         print_answer(Console(), query, hits)
+
+
+@app.command()
+def serve(
+    corpus: CorpusName,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; only this machine unless told otherwise.")
+    ] = LOOPBACK,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8600,
+) -> None:
+    """Answer searches over HTTP and on a page, from whatever version is live. Ends with Ctrl-C."""
+    from flows.serving import serve_until_stopped
+
+    serve_until_stopped(load_corpus(corpus), host, port)
 
 
 @app.command()

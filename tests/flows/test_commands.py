@@ -3,9 +3,12 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -92,6 +95,19 @@ def test_a_version_is_rolled_back_and_the_indexes_table_says_so(corpus: str) -> 
     assert only["index_id"][:8] in run("indexes", corpus)
 
 
+def test_a_served_corpus_answers_over_http(corpus: str) -> None:
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "serve", corpus, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().split()[-1]
+            assert url.startswith("http://127.0.0.1:")
+            answer = httpx.get(f"{url}search", params={"query": "moths", "mode": "lexical"}).json()
+            assert answer["hits"][0]["index_id"] == answer["index_id"]
+        finally:
+            server.terminate()
+
+
 def test_every_command_of_the_readme_runs(corpus: str, tmp_path: Path) -> None:
     shown = re.findall(r"^nightjar ([^#\n]+)", README.read_text(encoding="utf-8"), re.MULTILINE)
     commands = [shlex.split(line) for line in shown]
@@ -101,8 +117,8 @@ def test_every_command_of_the_readme_runs(corpus: str, tmp_path: Path) -> None:
     chunk_id = as_json("search", corpus, "moths", "--mode", "lexical")["hits"][0]["chunk_id"]
     meant = {"pydoc": corpus, "CHUNK_ID": chunk_id, "pages.warc.gz": str(tmp_path / "pages.warc.gz")}
     for command in commands:
-        if command[0] == "maintain":
-            continue  # test_maintenance_compacts_and_leaves_every_row has run it
+        if command[0] in ("maintain", "serve"):
+            continue  # tests of their own have run them
         if command[0] == "rollback":
             published(Path(load_corpus(corpus).warehouse), SENTENCES[:3])
         confirmed = ["--yes"] if command[0] == "restore" else []
