@@ -26,6 +26,7 @@ app = typer.Typer(
     help="Nightjar refines web pages into a checked, versioned retrieval index, night after night.",
 )
 
+LOOPBACK = "127.0.0.1"
 CorpusName = Annotated[str, typer.Argument(help="A corpus file, or the name of one under corpora/, such as pydoc.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -183,6 +184,20 @@ def search(
 
 
 @app.command()
+def serve(
+    corpus: CorpusName,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; only this machine unless told otherwise.")
+    ] = LOOPBACK,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8600,
+) -> None:
+    """Answer searches over HTTP and on a page, from whatever version is live. Ends with Ctrl-C."""
+    from flows.serving import serve_until_stopped
+
+    serve_until_stopped(load_corpus(corpus), host, port)
+
+
+@app.command()
 def status(corpus: CorpusName, as_json: AsJson = False) -> None:
     """Show a corpus's tables, live index and last run."""
     from flows.status import print_status, status_of
@@ -192,6 +207,32 @@ def status(corpus: CorpusName, as_json: AsJson = False) -> None:
         _print_json(found)
     else:
         print_status(Console(), found)
+
+
+@app.command()
+def indexes(corpus: CorpusName, as_json: AsJson = False) -> None:
+    """Show every index version: when it was built, what its gates measured, which is live, which are kept."""
+    from flows.versions import print_versions, versions_of
+
+    loaded = load_corpus(corpus)
+    found = versions_of(loaded)
+    if as_json:
+        _print_json({"corpus": loaded.name, "indexes": found})
+    else:
+        print_versions(Console(), found, loaded)
+
+
+@app.command()
+def rollback(
+    corpus: CorpusName,
+    index_id: Annotated[
+        str, typer.Argument(help="Version to go back to; the one before the live one if left out.")
+    ] = "",
+) -> None:
+    """Make an earlier index version live again. The next night does not publish the withdrawn one by itself."""
+    from flows.versions import go_back
+
+    print(f"{go_back(load_corpus(corpus), index_id or None).index_id} is live now")
 
 
 @app.command()

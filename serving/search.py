@@ -33,6 +33,8 @@ class Hit:
     Attributes:
         rank: from 1.
         score: inner product, BM25 or fused; comparable within one answer only.
+        start, end: characters of the document's text that the passage is, end not included.
+        number: of the text in this index version.
         index_id: index version that gave the answer.
         licence: licence or rights of the page, as it says; None where it says nothing.
     """
@@ -44,6 +46,11 @@ class Hit:
     heading_path: tuple[str, ...]
     text: str
     chunk_id: str
+    doc_id: str
+    kind: str
+    start: int
+    end: int
+    number: int
     index_id: str
     licence: str | None = None
 
@@ -165,8 +172,8 @@ class Index:
     def _hits(self, scored: Scored) -> list[Hit]:
         passages = self.bundle.stored.passages([number for number, _ in scored])
         return [
-            _hit(rank, score, passage, self.index_id)
-            for rank, ((_, score), passage) in enumerate(zip(scored, passages, strict=True), start=1)
+            _hit(rank, score, number, passage, self.index_id)
+            for rank, ((number, score), passage) in enumerate(zip(scored, passages, strict=True), start=1)
         ]
 
 
@@ -195,7 +202,7 @@ def _scored(found: Found) -> Scored:
     return list(zip(found.numbers[0].tolist(), found.scores[0].tolist(), strict=True))
 
 
-def _hit(rank: int, score: float, passage: dict[str, Any], index_id: str) -> Hit:
+def _hit(rank: int, score: float, number: int, passage: dict[str, Any], index_id: str) -> Hit:
     heading_path = tuple(passage["heading_path"])
     return Hit(
         rank=rank,
@@ -205,6 +212,11 @@ def _hit(rank: int, score: float, passage: dict[str, Any], index_id: str) -> Hit
         heading_path=heading_path,
         text=passage["text"],
         chunk_id=passage["chunk_id"],
+        doc_id=passage["doc_id"],
+        kind=passage["kind"],
+        start=passage["start"],
+        end=passage["end"],
+        number=number,
         index_id=index_id,
         licence=passage.get("licence"),
     )

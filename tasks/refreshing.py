@@ -114,10 +114,15 @@ def publish(stage: Stage, index_id: str | None) -> None:
 def _reconcile(stage: Stage, pointer: Pointer) -> None:
     """Make `indexes` say what the pointer says, which is the truth."""
     rows = stage.run.warehouse.arrow(INDEXES, stage.read(INDEXES)).to_pylist()
-    changed = [row for row in rows if _follow(row, pointer)]
+    changed = follow_pointer(rows, pointer)
     if changed:
         stage.merge(INDEXES, INDEXES.rows(changed))
         stage.ledger.rows_out += len(changed)
+
+
+def follow_pointer(rows: list[dict[str, Any]], pointer: Pointer) -> list[dict[str, Any]]:
+    """The rows of `indexes` that say other than the pointer, with state and time set to what it says."""
+    return [row for row in rows if _follow(row, pointer)]
 
 
 def gates(min_recall: float) -> tuple[Expectation, ...]:

@@ -3,15 +3,20 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
 from flows import cli
 from schemas.catalog import TABLES
+from schemas.corpus import load_corpus
 from schemas.errors import NightjarError
+from tests.bundles import SENTENCES, published
 from tests.conftest import Night
 from tests.small_site import copy_night
 
@@ -114,6 +119,36 @@ def test_a_backfill_shows_its_plan_and_its_holes(corpus: str) -> None:
     assert "Nothing was new" in shown
 
 
+def test_a_version_is_rolled_back_and_the_indexes_table_says_so(corpus: str) -> None:
+    (only,) = as_json("indexes", corpus)["indexes"]
+    assert only["live"] and only["kept"]
+    assert only["gates"]["recall_at_10"]["value"] >= only["gates"]["recall_at_10"]["minimum"]
+    with pytest.raises(NightjarError, match="there is no version before it"):
+        run("rollback", corpus)
+
+    published(Path(load_corpus(corpus).warehouse), SENTENCES[:3])
+    assert not as_json("indexes", corpus)["indexes"][0]["live"]
+    with pytest.raises(NightjarError, match="unknown earlier index version 'nonsense'"):
+        run("rollback", corpus, "nonsense")
+    assert f"{only['index_id']} is live now" in run("rollback", corpus, only["index_id"])
+    (after,) = as_json("indexes", corpus)["indexes"]
+    assert after["live"] and after["published_at"] >= only["published_at"]
+    assert only["index_id"][:8] in run("indexes", corpus)
+
+
+def test_a_served_corpus_answers_over_http(corpus: str) -> None:
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "serve", corpus, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().split()[-1]
+            assert url.startswith("http://127.0.0.1:")
+            answer = httpx.get(f"{url}search", params={"query": "moths", "mode": "lexical"}).json()
+            assert answer["hits"][0]["index_id"] == answer["index_id"]
+        finally:
+            server.terminate()
+
+
 def test_every_command_of_the_readme_runs(corpus: str, tmp_path: Path) -> None:
     shown = re.findall(r"^nightjar ([^#\n]+)", README.read_text(encoding="utf-8"), re.MULTILINE)
     commands = [shlex.split(line) for line in shown]
@@ -124,7 +159,9 @@ def test_every_command_of_the_readme_runs(corpus: str, tmp_path: Path) -> None:
     files = {name: str(tmp_path / name) for name in ("pages.warc.gz", "plan.json")}
     meant = {"pydoc": corpus, "CHUNK_ID": chunk_id, **files}
     for command in commands:
-        if command[0] == "maintain":
-            continue  # test_maintenance_compacts_and_leaves_every_row has run it
+        if command[0] in ("maintain", "serve"):
+            continue  # tests of their own have run them
+        if command[0] == "rollback":
+            published(Path(load_corpus(corpus).warehouse), SENTENCES[:3])
         confirmed = ["--yes"] if command[0] == "restore" else []
         assert run(*(meant.get(word, word) for word in command), *confirmed)
