@@ -17,7 +17,8 @@ from schemas.errors import CorpusError
 from schemas.features import FEATURES
 from schemas.metrics import METRICS
 from schemas.rankings import RANKINGS
-from serving.experiment import NO_FEEDBACK, Configuration, Experiment, StoredFeature, grid
+from serving.experiment import Configuration, Experiment, StoredFeature
+from serving.methods import NO_FEEDBACK, grid, rankings
 from serving.search import Scored, open_index
 from tasks.judged import Judged, read_judged
 from tasks.measures import Compared, Measurer, compare
@@ -117,9 +118,9 @@ def _run_missing(
     stage.run.progress.begin("ablate", len(missing), "configurations")
     try:
         for key, configuration in missing.items():
-            rankings = _rankings(experiment, configuration, key, judged)
-            values = measurer(_as_run(rankings))
-            stage.ledger.rows_out += stage.append(RANKINGS, pa.Table.from_pylist(rankings))
+            ranked = _ranked(experiment, configuration, key, judged)
+            values = measurer(_as_run(ranked))
+            stage.ledger.rows_out += stage.append(RANKINGS, pa.Table.from_pylist(ranked))
             stage.ledger.rows_out += stage.append(METRICS, _metrics(experiment, configuration, key, values))
             stage.run.progress.advance(1)
     finally:
@@ -127,11 +128,11 @@ def _run_missing(
     return len(missing)
 
 
-def _rankings(
+def _ranked(
     experiment: Experiment, configuration: Configuration, configuration_id: str, judged: Judged
 ) -> list[dict[str, Any]]:
     """Rows of `rankings` without `run_id`."""
-    found = zip(judged.queries, experiment.rankings(configuration), strict=True)
+    found = zip(judged.queries, rankings(experiment, configuration), strict=True)
     same = {"configuration_id": configuration_id, "index_id": experiment.bundle.manifest.index_id}
     return [
         {**same, "query_id": query_id, **row}
@@ -150,9 +151,9 @@ def ranked_chunks(stored: StoredFields, scored: Scored, results: int) -> list[di
     return [{"rank": rank, **row} for rank, row in enumerate(rows[:results], start=1)]
 
 
-def _as_run(rankings: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, float]]]:
+def _as_run(ranked: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, float]]]:
     run: dict[str, list[tuple[str, float]]] = {}
-    for row in rankings:
+    for row in ranked:
         run.setdefault(row["query_id"], []).append((row["url"], row["score"]))
     return run
 

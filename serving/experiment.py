@@ -17,9 +17,6 @@ from serving.search import WINDOW, Scored
 from warehouse.bundle import Bundle
 from warehouse.dense import Found
 
-PROMPT_PRF = "promptprf"
-NO_FEEDBACK = "none"
-
 
 @dataclass(frozen=True)
 class StoredFeature:
@@ -47,7 +44,7 @@ class Configuration:
     """One row of an experiment's table.
 
     Attributes:
-        method: `promptprf`, or the name of a baseline.
+        method: name of one of `serving.methods`.
         written: feature that gives feedback.
         depth: passages of the first pass that give feedback.
         positional: the second query tells the rank of each passage.
@@ -118,35 +115,25 @@ class Experiment:
         self._open_encoder = open_encoder
         self._count_tokens = count_tokens
 
-    def rankings(self, configuration: Configuration) -> list[Scored]:
-        """Numbers and scores of the texts that each query retrieves, best first.
-
-        Raises:
-            KeyError: no baseline has that name.
-        """
-        if configuration.method != PROMPT_PRF:
-            return BASELINES[configuration.method](self)
-        composed = [
-            self.composed(query, found, configuration)
-            for query, found in zip(self.queries, self.first_pass, strict=True)
-        ]
-        return self.dense(composed)
-
     def composed(self, query: str, found: Scored, configuration: Configuration) -> str:
         """The second query: the query and what was written about the first `depth` texts, in the order of ranks."""
-        written, depth = configuration.written, configuration.depth
-        if written is None or depth is None or configuration.positional is None:
-            raise ValueError("PromptPRF needs a feature, a depth, and whether labels tell ranks")
-        hashes = self.bundle.stored.text_hashes
-        feedback = [written.texts.get(hashes[number].as_py(), "") for number, _ in found[:depth]]
+        if configuration.written is None or configuration.positional is None:
+            raise ValueError("PromptPRF needs a feature, and whether labels tell ranks")
         return compose(
             query,
-            feedback,
-            written.feature,
+            self.feedback(found, configuration),
+            configuration.written.feature,
             positional=configuration.positional,
             budget=self.window,
             count_tokens=self._count_tokens,
         ).text
+
+    def feedback(self, found: Scored, configuration: Configuration) -> list[str]:
+        """What was written about the first `depth` texts, in the order of ranks; empty for one without it."""
+        if configuration.written is None:
+            raise ValueError("feedback needs a feature")
+        hashes, texts = self.bundle.stored.text_hashes, configuration.written.texts
+        return [texts.get(hashes[number].as_py(), "") for number, _ in found[: configuration.depth]]
 
     @cached_property
     def query_vectors(self) -> NDArray[np.float32]:
@@ -170,6 +157,15 @@ class Experiment:
         """Rankings by BM25."""
         return [_scored(self.bundle.lexical.search(text, self.results), 0) for text in texts]
 
+    def weighted(self, queries: Sequence[Mapping[str, float]]) -> list[Scored]:
+        """Rankings by BM25 of weighted terms."""
+        return [_scored(self.bundle.lexical.search_terms(each, self.results), 0) for each in queries]
+
+    @cached_property
+    def lexical_first_pass(self) -> list[Scored]:
+        """Rankings of the plain queries by BM25, deep enough for feedback."""
+        return [_scored(self.bundle.lexical.search(text, self.searched), 0) for text in self.queries]
+
     @property
     def searched(self) -> int:
         """Texts that every dense search asks for: of equal scores FAISS keeps others when it is asked for fewer."""
@@ -180,44 +176,13 @@ class Experiment:
         return [_scored(found, row) for row in range(len(vectors))]
 
     def _encoded(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._encoder.encode(texts).vectors
+        return self._encoder.encode_queries(texts).vectors
 
     @cached_property
     def _encoder(self) -> Encoder:
         encoder = self._open_encoder()
         self.bundle.refuse_other_encoder(encoder.encoder_id)
         return encoder
-
-
-def grid(features: Sequence[StoredFeature], depths: Sequence[int]) -> list[Configuration]:
-    """Every baseline, then every feature at every depth above 0, with and without ranks in the labels.
-
-    Depth 0 is the plain query whatever the feature: it is the baseline without feedback, which is always there.
-    """
-    baselines = [Configuration(name) for name in BASELINES]
-    return baselines + [
-        Configuration(PROMPT_PRF, written, depth, positional)
-        for written in features
-        for depth in sorted({depth for depth in depths if depth})
-        for positional in (True, False)
-    ]
-
-
-def _no_feedback(experiment: Experiment) -> list[Scored]:
-    return [found[: experiment.results] for found in experiment.first_pass]
-
-
-def _bm25(experiment: Experiment) -> list[Scored]:
-    return experiment.lexical(experiment.queries)
-
-
-Baseline = Callable[[Experiment], list[Scored]]
-
-BASELINES: dict[str, Baseline] = {NO_FEEDBACK: _no_feedback, "bm25": _bm25}
-"""What PromptPRF is compared with: name to function from an experiment to the ranking of each of its queries.
-
-A name stands for its parameters, too: one with others gets another name.
-"""
 
 
 def _scored(found: Found, row: int) -> Scored:

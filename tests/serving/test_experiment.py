@@ -7,15 +7,8 @@ import pytest
 
 from models.encoder import Encoded
 from models.fake import FakeEncoder
-from serving.experiment import (
-    BASELINES,
-    NO_FEEDBACK,
-    PROMPT_PRF,
-    Configuration,
-    Experiment,
-    StoredFeature,
-    grid,
-)
+from serving.experiment import Configuration, Experiment, StoredFeature
+from serving.methods import BY_DEPTH, NO_FEEDBACK, PLAIN, PROMPT_PRF, grid, rankings
 from serving.search import open_index
 from tests.bundles import SENTENCES, features_for, hash_of, published
 from warehouse.bundle import Bundle
@@ -56,8 +49,8 @@ def experiment(bundle: Bundle, encoder: FakeEncoder | None = None, window: int =
 
 def test_depth_0_is_the_plain_query_and_the_baseline_without_feedback(bundle: Bundle) -> None:
     made = experiment(bundle)
-    depth_0 = made.rankings(Configuration(PROMPT_PRF, WRITTEN, 0, True))
-    assert depth_0 == made.rankings(Configuration(NO_FEEDBACK))
+    depth_0 = rankings(made, Configuration(PROMPT_PRF, WRITTEN, 0, True))
+    assert depth_0 == rankings(made, Configuration(NO_FEEDBACK))
     assert [len(ranking) for ranking in depth_0] == [4, 4]
 
 
@@ -76,8 +69,8 @@ def test_depth_k_takes_the_features_of_the_first_k_in_their_order(bundle: Bundle
 def test_the_grid_gives_what_search_gives_for_one_query(bundle: Bundle, tmp_path: Path) -> None:
     index = open_index(tmp_path, FakeEncoder, lambda text: len(text.split()))
     for positional in (True, False):
-        rankings = experiment(bundle).rankings(Configuration(PROMPT_PRF, WRITTEN, 3, positional))
-        for query, ranking in zip(QUERIES, rankings, strict=True):
+        found = rankings(experiment(bundle), Configuration(PROMPT_PRF, WRITTEN, 3, positional))
+        for query, ranking in zip(QUERIES, found, strict=True):
             hits = index.search(query, 4, prf="keywords", depth=3, positional=positional)
             passages = bundle.stored.passages([number for number, _ in ranking])
             assert [passage["chunk_id"] for passage in passages] == [hit.chunk_id for hit in hits]
@@ -87,7 +80,7 @@ def test_queries_are_encoded_once_and_then_once_for_every_composition(bundle: Bu
     encoder = RecordingEncoder()
     made = experiment(bundle, encoder)
     for configuration in grid([WRITTEN], [0, 1, 3]):
-        made.rankings(configuration)
+        rankings(made, configuration)
     # The plain queries, then two depths with ranks and without.
     assert encoder.calls == 5
     assert encoder.texts[:2] == QUERIES
@@ -96,7 +89,7 @@ def test_queries_are_encoded_once_and_then_once_for_every_composition(bundle: Bu
 def test_texts_without_the_feature_leave_the_query_as_it_is(bundle: Bundle) -> None:
     made = experiment(bundle)
     nothing = StoredFeature("keywords", "recipe", "model", {})
-    assert made.rankings(Configuration(PROMPT_PRF, nothing, 3, True)) == made.rankings(Configuration(NO_FEEDBACK))
+    assert rankings(made, Configuration(PROMPT_PRF, nothing, 3, True)) == rankings(made, Configuration(NO_FEEDBACK))
 
 
 def test_a_small_window_cuts_feedback_and_never_the_query(bundle: Bundle) -> None:
@@ -106,11 +99,12 @@ def test_a_small_window_cuts_feedback_and_never_the_query(bundle: Bundle) -> Non
     assert len(composed.split()) == 9
 
 
-def test_the_grid_has_every_baseline_once_and_no_depth_0_of_a_feature() -> None:
+def test_the_grid_has_every_method_once_and_no_depth_0() -> None:
     made = grid([WRITTEN, StoredFeature("summary", "other", "model", {})], [0, 1, 3, 3])
-    assert len(made) == len(BASELINES) + 2 * 2 * 2
-    assert [each.method for each in made[: len(BASELINES)]] == list(BASELINES)
-    assert all(each.depth for each in made if each.method == PROMPT_PRF)
+    # Two depths: without features, for the terms of two features, and for these with ranks and without.
+    assert len(made) == len(PLAIN) + 2 * len(BY_DEPTH) + 2 * 2 + 2 * 2 * 2
+    assert [each.method for each in made[: len(PLAIN)]] == list(PLAIN)
+    assert all(each.depth for each in made if each.method not in PLAIN)
 
 
 def test_a_configuration_is_the_same_one_until_something_that_counts_changes(bundle: Bundle) -> None:
