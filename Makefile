@@ -23,7 +23,7 @@ demo: install
 
 # Two at a time: Spark plans in one thread, and most of a test over a few rows is planning.
 test: install
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: install
 	$(BIN)/ruff check .

@@ -20,14 +20,6 @@ from warehouse.tables import Warehouse
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs a whole file, and every file that looks at the shared night: so it happens once."""
-    shared = {item.path for item in items if "night" in getattr(item, "fixturenames", ())}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("night" if item.path in shared else item.nodeid.partition("::")[0]))
-
-
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     session = open_session("local[2]")

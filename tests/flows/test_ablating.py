@@ -66,8 +66,9 @@ def test_an_ablation_is_run_once_and_agrees_with_ir_measures(prefect_api: str, t
     subprocess.run(nightly_command(corpus), env=environment, check=True, capture_output=True)
     index, features = checksums(indexes_folder(root)), rows(root, "features")
     first = nightjar("ablate")
-    # No feedback and BM25, then one feature at two depths, with ranks in the labels and without.
-    assert (first["computed"], len(first["configurations"]), first["queries"]) == (6, 6, 2)
+    # No feedback and BM25; at two depths three methods without features, the feature's terms, and PromptPRF with
+    # ranks in the labels and without.
+    assert (first["computed"], len(first["configurations"]), first["queries"]) == (14, 14, 2)
     rankings, metrics = rows(root, "rankings"), rows(root, "metrics")
     stored = {(row["configuration_id"], row["query_id"], row["measure"]): row["value"] for row in metrics}
     assert stored == pytest.approx(directly(rankings), abs=1e-9)
