@@ -96,7 +96,7 @@ def read_output(generation: Generation, parser: Parser, schema: Mapping[str, Any
     """Check an output and make its value.
 
     Args:
-        schema: JSON schema of an object with one property; None for free text.
+        schema: JSON schema of an object, whose last property is the value; None for free text.
         fixed: the recipe's own words, which an output may not copy.
 
     Raises:
@@ -123,7 +123,7 @@ def _check_finish(generation: Generation, *, salvageable: bool) -> None:
 
 
 def _decode(text: str, schema: Mapping[str, Any]) -> object:
-    """The value of the object's one property."""
+    """The value of the schema's last property: what a recipe has a model write before it is thought, and not kept."""
     try:
         decoded = json.loads(text)
         jsonschema.validate(decoded, schema)
@@ -131,7 +131,7 @@ def _decode(text: str, schema: Mapping[str, Any]) -> object:
         raise BadOutput(Reason.INVALID_OUTPUT, f"not JSON: {error}") from error
     except jsonschema.ValidationError as error:
         raise BadOutput(Reason.INVALID_OUTPUT, f"not as the schema says: {error.message[:200]}") from error
-    return next(iter(decoded.values()))
+    return decoded[list(schema["properties"])[-1]]
 
 
 def check_repetition(text: str) -> None:

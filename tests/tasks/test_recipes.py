@@ -5,12 +5,26 @@ from pathlib import Path
 import pytest
 
 from flows.steps import feature_recipes
+from models.language import Generation
 from models.opening import language_model_id
 from schemas.corpus import load_corpus
 from schemas.errors import CorpusError, UnknownName
+from tasks.output import PARSERS, read_output
 from tasks.recipes import Recipe, known_recipes, load_recipe, recipe_id
 
-SHIPPED = ("context", "keywords", "query", "summary")
+FEATURES = (
+    "cot-entities",
+    "cot-keywords",
+    "document",
+    "entities",
+    "essay",
+    "facts",
+    "keywords",
+    "news",
+    "queries",
+    "summary",
+)
+SHIPPED = tuple(sorted(("context", *FEATURES, "query")))
 TOML = """
 table = "synthetic_queries"
 parser = "line"
@@ -34,6 +48,16 @@ def test_shipped_recipes_fit_a_page() -> None:
     assert all(len(path.read_text().splitlines()) <= 60 for path in known_recipes().values())
 
 
+def test_what_a_shipped_recipe_shows_is_what_it_accepts() -> None:
+    for recipe in map(load_recipe, SHIPPED):
+        for shown in recipe.prompt.demonstrations:
+            generation = Generation(shown.answer, "stop", 1, 1)
+            parsed = read_output(generation, PARSERS[recipe.parser], recipe.output, "")
+            assert parsed.text
+            assert (parsed.items is not None) == (recipe.parser == "items")
+            assert "thought" not in parsed.text
+
+
 def test_sources_stand_before_instructions_where_recipes_share_them() -> None:
     keywords, summary, query = (load_recipe(name).prompt for name in ("keywords", "summary", "query"))
     assert keywords.system == summary.system
@@ -41,7 +65,7 @@ def test_sources_stand_before_instructions_where_recipes_share_them() -> None:
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match=r"'no'.*context, keywords, query, summary"):
+    with pytest.raises(UnknownName, match=rf"'no'.*{', '.join(SHIPPED)}"):
         load_recipe("no")
 
 
