@@ -10,13 +10,15 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from flows import opening
+from flows.report import SHOWN_OF_A_FINGERPRINT
 from models.opening import token_counter
-from schemas.chunks import CHUNKS
+from schemas.chunks import CHUNKS, SHOWN_TO_MODELS
 from schemas.corpus import Corpus, JudgedSettings, PassagesSettings
 from schemas.errors import CorpusError
 from schemas.features import FEATURES
 from schemas.metrics import METRICS
 from schemas.rankings import RANKINGS
+from schemas.table import Table
 from serving.experiment import Configuration, Experiment, StoredFeature
 from serving.methods import NO_FEEDBACK, grid, rankings
 from serving.search import Scored, open_index
@@ -28,7 +30,6 @@ from warehouse.tables import Warehouse
 
 TEST = "two-sided paired t-test against no feedback, Holm-corrected over the configurations of each measure"
 SIGNIFICANT = 0.05
-SHOWN_OF_A_FINGERPRINT = 6
 
 
 def ablate(corpus_name: str) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def ablate(corpus_name: str) -> dict[str, Any]:
 
 def stored_features(warehouse: Warehouse) -> list[StoredFeature]:
     """What every recipe and language model has written about the live texts that may be shown to one."""
-    live = warehouse.read(CHUNKS).where("live AND NOT coalesce(withheld, false)").select("text_hash").distinct()
+    live = warehouse.read(CHUNKS).where(SHOWN_TO_MODELS).select("text_hash").distinct()
     columns = ("feature", "recipe_id", "model_id", "text_hash", "text")
     rows = warehouse.arrow(FEATURES, warehouse.read(FEATURES).select(*columns).join(live, "text_hash", "left_semi"))
     texts: dict[tuple[str, str, str], dict[str, str]] = {}
@@ -120,7 +121,7 @@ def _run_missing(
         for key, configuration in missing.items():
             ranked = _ranked(experiment, configuration, key, judged)
             values = measurer(_as_run(ranked))
-            stage.ledger.rows_out += stage.append(RANKINGS, pa.Table.from_pylist(ranked))
+            stage.ledger.rows_out += stage.append(RANKINGS, _unstamped(RANKINGS, ranked))
             stage.ledger.rows_out += stage.append(METRICS, _metrics(experiment, configuration, key, values))
             stage.run.progress.advance(1)
     finally:
@@ -176,7 +177,12 @@ def _metrics(
         {**same, "query_id": query_id, "measure": measure, "value": value}
         for (query_id, measure), value in values.items()
     ]
-    schema = pa.schema([field for field in METRICS.schema if field.name != "run_id"])
+    return _unstamped(METRICS, rows)
+
+
+def _unstamped(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows of a table that the stage is still to stamp."""
+    schema = pa.schema([field for field in table.schema if field.name != "run_id"])
     return pa.Table.from_pylist(rows, schema=schema)
 
 

@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from flows.report import SHOWN_OF_A_FINGERPRINT
 from tasks.audit import FIGURES
-
-SHOWN_OF_A_FINGERPRINT = 6
 
 
 def print_audit(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:

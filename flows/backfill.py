@@ -10,12 +10,11 @@ from rich.console import Console
 
 from flows import steps
 from flows.artifacts import reported_run, show_plan
-from flows.planning import plan_run
+from flows.planning import jobs, plan_run
 from flows.plans import print_plan
 from flows.report import summary
-from tasks.parts import Part, part_of
+from tasks.parts import Part
 from tasks.planning import What
-from tasks.recipes import load_recipe
 from tasks.run import Run
 
 
@@ -72,12 +71,8 @@ def steps_of(run: Run, part: Part, recipe: str) -> list[Callable[[], object]]:
     alone = {Part.EXTRACT: steps.extract, Part.CHUNK: steps.chunk, Part.EMBED: steps.embed, Part.INDEX: refresh}
     if part in alone:
         return [partial(alone[part], run)]
-    asked = [each for each in run.corpus.recipes if _part(run, each.name) is part]
-    return [partial(steps.write, run, each) for each in asked if recipe in ("", each.name)]
-
-
-def _part(run: Run, recipe: str) -> Part:
-    return part_of(load_recipe(recipe, run.corpus.recipe_folders).table)
+    chosen = [each for each in jobs(run) if each.part is part and recipe in ("", each.name)]
+    return [partial(steps.write, run, each.recipe) for each in chosen if each.recipe]
 
 
 def refresh(run: Run) -> None:

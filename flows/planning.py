@@ -1,7 +1,7 @@
 """Plans of a night or of a part of it: made without running anything, and refused once they are stale."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -15,12 +15,13 @@ from flows.opening import open_run
 from models.opening import encoder_id, language_model_id
 from schemas.catalog import TABLES
 from schemas.chunks import CHUNKS
-from schemas.corpus import RecipeSettings
+from schemas.corpus import Corpus, RecipeSettings
 from schemas.errors import NightjarError, UnknownName
 from schemas.hashing import fingerprint
 from schemas.pages import PAGES
 from schemas.runs import RUNS
 from tasks import documents, embeddings, passages, writing
+from tasks.chunk import chunker_id
 from tasks.job import Job
 from tasks.parts import Part, part_of
 from tasks.planning import Measured, Plan, StagePlan, What, measured_stages, pending_by_reason, plan_stage
@@ -39,11 +40,13 @@ class PlannedJob:
     """A job of a corpus under the name of its stage.
 
     Attributes:
-        recipe: what the corpus file asks for, where a language model does the work.
+        producer_id: fingerprint of what does the work.
+        recipe: what the corpus file asks for, where a language model does it.
     """
 
     stage: str
     part: Part
+    producer_id: str
     job: Callable[[Stage], Job]
     recipe: RecipeSettings | None = None
 
@@ -69,8 +72,9 @@ def plan(corpus: str, what: What) -> Plan:
 def plan_run(run: Run, corpus: str, what: What) -> Plan:
     """`plan` in a run that is open, and that selects what is asked."""
     part = what.part
-    check_asked(run, part, what.recipe)
-    chosen = [each for each in jobs(run) if part in (None, each.part) and what.recipe in ("", each.name)]
+    every = list(jobs(run))
+    check_asked(run, part, what.recipe, every)
+    chosen = [each for each in every if part in (None, each.part) and what.recipe in ("", each.name)]
     measured = measured_stages(run.warehouse)
     planned = list(_stages(run, chosen, measured))
     busy = any(stage.rows for stage in planned)
@@ -80,7 +84,7 @@ def plan_run(run: Run, corpus: str, what: What) -> Plan:
         planned += _fixed(run, AFTER, measured, busy or part is not None)
     return Plan(
         corpus=corpus,
-        corpus_id=corpus_id(run),
+        corpus_id=corpus_id(run.corpus, every),
         what=what,
         table_versions=versions(run),
         holes=holes(run) if run.selection.dated else (),
@@ -88,14 +92,14 @@ def plan_run(run: Run, corpus: str, what: What) -> Plan:
     )
 
 
-def check_asked(run: Run, part: Part | None, recipe: str) -> None:
+def check_asked(run: Run, part: Part | None, recipe: str, every: Iterable[PlannedJob]) -> None:
     """See to it that a part of a night can be what it is asked to be: nothing is silently done more widely.
 
     Raises:
         UnknownName: the part has no such recipe.
         NightjarError: it has no dates, conditions or failures to choose by.
     """
-    known = [each.name for each in jobs(run) if each.recipe and part in (None, each.part)]
+    known = [each.name for each in every if each.recipe and part in (None, each.part)]
     if recipe and recipe not in known:
         raise UnknownName("recipe", recipe, known)
     if part is Part.INDEX and run.selection.narrows:
@@ -107,16 +111,19 @@ def check_asked(run: Run, part: Part | None, recipe: str) -> None:
 def jobs(run: Run) -> Iterator[PlannedJob]:
     """The jobs of a corpus in the order of a night."""
     corpus, progress = run.corpus, run.progress
-    encoder = encoder_id(corpus.encoder), partial(opening.encoder, corpus.encoder, progress)
+    encoder = encoder_id(corpus.encoder)
+    open_encoder = partial(opening.encoder, corpus.encoder, progress)
     model = partial(opening.language_model, corpus.language_model, progress)
-    yield PlannedJob("extract", Part.EXTRACT, documents.extraction)
-    yield PlannedJob("chunk", Part.CHUNK, lambda stage: passages.cutting(stage, *encoder))
+    cutting = partial(passages.cutting, encoder_id=encoder, open_encoder=open_encoder)
+    yield PlannedJob("extract", Part.EXTRACT, documents.extractor_of(corpus), documents.extraction)
+    yield PlannedJob("chunk", Part.CHUNK, chunker_id(corpus.chunk, encoder), cutting)
     for asked in corpus.recipes:
         recipe = load_recipe(asked.name, corpus.recipe_folders)
         identity = recipe_id(recipe, language_model_id(corpus.language_model))
         job = partial(writing.writing, recipe=recipe, recipe_id=identity, asked=asked, open_model=model)
-        yield PlannedJob(f"{recipe.table}:{recipe.name}", part_of(recipe.table), job, asked)
-    yield PlannedJob("embed", Part.EMBED, lambda stage: embeddings.encoding(stage, *encoder))
+        yield PlannedJob(f"{recipe.table}:{recipe.name}", part_of(recipe.table), identity, job, asked)
+    encoding = partial(embeddings.encoding, encoder_id=encoder, open_encoder=open_encoder)
+    yield PlannedJob("embed", Part.EMBED, encoder, encoding)
 
 
 def read_plan(path: Path) -> Plan:
@@ -133,11 +140,9 @@ def read_plan(path: Path) -> Plan:
         raise NightjarError("holds no plan", where=str(path), remedy=WRITE_A_PLAN) from error
 
 
-def corpus_id(run: Run) -> str:
+def corpus_id(corpus: Corpus, every: Iterable[PlannedJob]) -> str:
     """Fingerprint of what the corpus file says and of everything that would do the work."""
-    whole = Run(run.warehouse, run.corpus, run.run_id, run.ds, run.progress)  # a selection may fit one job alone
-    producers = [each.job(_stage(whole, each.stage)).producer_id for each in jobs(whole)]
-    return fingerprint([run.corpus.model_dump(mode="json"), producers])
+    return fingerprint([corpus.model_dump(mode="json"), [each.producer_id for each in every]])
 
 
 def versions(run: Run) -> dict[str, int]:
@@ -155,7 +160,7 @@ def refuse_stale(plan: Plan) -> None:
         now = versions(run)
         moved = [name for name, version in plan.table_versions.items() if now.get(name) != version]
         changed = f"tables {', '.join(moved)} have" if moved else ""
-        if not moved and plan.corpus_id != corpus_id(run):
+        if not moved and plan.corpus_id != corpus_id(run.corpus, jobs(run)):
             changed = "the corpus file, a recipe or a model has"
     if changed:
         raise NightjarError(
@@ -180,7 +185,7 @@ def holes(run: Run) -> tuple[date, ...]:
 def _stages(run: Run, chosen: list[PlannedJob], measured: Callable[[str], Measured]) -> Iterator[StagePlan]:
     """Plans of the jobs, each with what those before it may add."""
     ratio = _texts_per_document(run)
-    coming = {Part.EXTRACT: 0}  # sources that the stages so far add to each part
+    coming: dict[Part, int] = {}  # sources that the stages so far add to each part
     for each in chosen:
         stage = _stage(run, each.stage)
         pending = pending_by_reason(stage, each.job(stage))

@@ -8,6 +8,8 @@ from rich.table import Table as RichTable
 
 from tasks.run import Run
 
+# Tells apart the few that stand in one table.
+SHOWN_OF_A_FINGERPRINT = 6
 # Short enough for a terminal of eighty columns beside the longest stage name.
 HEADINGS = ("in", "out", "skipped", "rejected", "tokens", "seconds")
 FIGURES = ("rows_in", "rows_out", "skipped", "quarantined", "tokens", "seconds")

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from schemas.corpus import Corpus
 from schemas.runs import RUNS
+from tasks.planning import cost
 from warehouse.tables import Warehouse
 
 SUMMED = ("rows_in", "rows_out", "skipped", "quarantined", "prompt_tokens", "output_tokens", "seconds")
@@ -50,11 +51,11 @@ def _with_rates(row: dict[str, Any], price: float | None) -> dict[str, Any]:
         "state": "failed" if row["failure"] else "completed",
         "tokens": tokens,
         "tokens_per_second": tokens / row["seconds"] if row["seconds"] else 0.0,
-        "cost": None if price is None else tokens * price / 1_000_000,
+        "cost": cost(tokens, price),
     }
 
 
 def _figures(run: Mapping[str, Any]) -> list[str]:
-    cost = "" if run["cost"] is None else f"{run['cost']:,.2f}"
+    shown_cost = "" if run["cost"] is None else f"{run['cost']:,.2f}"
     counts = [f"{run[name]:,}" for name in ("rows_out", "quarantined", "tokens")]
-    return [*counts, f"{run['tokens_per_second']:,.0f}", f"{run['seconds']:,.1f}", cost]
+    return [*counts, f"{run['tokens_per_second']:,.0f}", f"{run['seconds']:,.1f}", shown_cost]

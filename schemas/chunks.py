@@ -9,6 +9,9 @@ from schemas.table import Expectation, Table, column, none_where
 
 KINDS = ("text", "table", "code", "list")
 
+SHOWN_TO_MODELS = "live AND NOT coalesce(withheld, false)"
+"""SQL: chunks whose text language models may be sent."""
+
 CHUNKS = Table(
     name="chunks",
     comment="One passage of a document. Live while its document has it.",

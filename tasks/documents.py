@@ -6,6 +6,7 @@ from functools import partial
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from schemas.corpus import Corpus
 from schemas.documents import DOCUMENTS
 from schemas.pages import PAGES
 from schemas.quarantine import QUARANTINE, Reason
@@ -35,7 +36,7 @@ def extraction(stage: Stage) -> Job:
     """Pages in, documents out."""
     corpus = stage.run.corpus
     settings, agent = corpus.extract, agent_token(corpus.user_agent)
-    producer = extractor_id(settings, agent)
+    producer = extractor_of(corpus)
     documents = with_page_key(stage.read(DOCUMENTS).where("live"))
 
     def commit(outcome: Outcome) -> int:
@@ -57,6 +58,11 @@ def extraction(stage: Stage) -> Job:
         unit="pages",
         arrange=partial(with_bodies, pages=pages),
     )
+
+
+def extractor_of(corpus: Corpus) -> str:
+    """Fingerprint of the extractor that a corpus asks for."""
+    return extractor_id(corpus.extract, agent_token(corpus.user_agent))
 
 
 def known_pages(stage: Stage) -> DataFrame:

@@ -8,14 +8,14 @@ from pyspark.sql import functions as F
 
 from schemas.corpus import FolderSettings, WarcSettings
 from schemas.pages import PAGES
-from schemas.quarantine import QUARANTINE, Reason
+from schemas.quarantine import Reason
 from tasks.crawl import commit_pages
 from tasks.crawling.captures import Captures, Known, known_captures
 from tasks.crawling.folder import folder_files, read_files
 from tasks.crawling.order import FETCHED
 from tasks.crawling.stream import BATCH_BYTES, BATCH_ROWS
 from tasks.crawling.warc import BrokenArchive, Row, read_warc, warc_files
-from tasks.job import quarantine_rows
+from tasks.job import quarantine_once
 from tasks.outcome import Rejection
 from tasks.run import Stage
 
@@ -44,7 +44,7 @@ def read_archives(stage: Stage, settings: WarcSettings) -> None:
             stage.run.progress.advance(1)
     finally:
         stage.run.progress.end()
-    _quarantine(stage, broken)
+    quarantine_once(stage, PRODUCER, broken)
 
 
 def read_folder(stage: Stage, settings: FolderSettings) -> None:
@@ -104,13 +104,3 @@ def _stored_of_folder(stage: Stage, settings: FolderSettings) -> dict[str, str]:
     )
     rows = stage.run.warehouse.arrow(PAGES, newest.where("body_hash IS NOT NULL")).to_pylist()
     return {row["url"]: row["body_hash"] for row in rows}
-
-
-def _quarantine(stage: Stage, broken: list[Rejection]) -> None:
-    """Put broken files where people look; one that lies there is not written again each night."""
-    lying = stage.read(QUARANTINE).where((F.col("stage") == stage.ledger.stage) & F.col("open"))
-    known = set(stage.run.warehouse.arrow(QUARANTINE, lying.select("source_key"))["source_key"].to_pylist())
-    new = [rejection for rejection in broken if rejection.source_key not in known]
-    if new:
-        stage.merge(QUARANTINE, quarantine_rows(stage.ledger.stage, PRODUCER, new))
-    stage.ledger.quarantined += len(new)

@@ -16,9 +16,9 @@ from schemas.documents import DOCUMENTS
 from schemas.errors import CorpusError
 from schemas.hashing import digest, text_hash
 from schemas.passage import GIVEN, passage_text
-from schemas.quarantine import QUARANTINE, Reason
+from schemas.quarantine import Reason
 from schemas.table import Table
-from tasks.job import LARGEST_COMMIT_BYTES, quarantine_rows
+from tasks.job import LARGEST_COMMIT_BYTES, quarantine_once
 from tasks.outcome import Rejection
 from tasks.retire import retire
 from tasks.run import Stage
@@ -77,7 +77,8 @@ def take_passages(stage: Stage, settings: PassagesSettings, count_tokens: Callab
         )
     stage.ledger.rows_in = len(known) + len(rejections)
     _retire(stage, stored.keys() - known)
-    _quarantine(stage, rejections)
+    stage.ledger.skipped = max(0, stage.ledger.rows_in - stage.ledger.rows_out - len(rejections))
+    quarantine_once(stage, GIVEN, rejections)
 
 
 def read_passages(settings: PassagesSettings, rejections: list[Rejection]) -> Iterator[Given]:
@@ -219,16 +220,3 @@ def _retire(stage: Stage, vanished: set[str]) -> None:
     gone = stage.run.warehouse.frame(pa.table({"doc_id": pa.array(sorted(vanished), pa.string())}))
     for table in (CHUNKS, DOCUMENTS):
         retire(stage, table, stage.read(table).join(F.broadcast(gone), "doc_id", "left_semi"))
-
-
-def _quarantine(stage: Stage, rejections: list[Rejection]) -> None:
-    """Put bad lines where people look; one that lies there is not written again each night."""
-    stage.ledger.skipped = max(0, stage.ledger.rows_in - stage.ledger.rows_out - len(rejections))
-    if not rejections:
-        return
-    lying = stage.read(QUARANTINE).where((F.col("stage") == stage.ledger.stage) & F.col("open"))
-    known = set(stage.run.warehouse.arrow(QUARANTINE, lying.select("source_key"))["source_key"].to_pylist())
-    new = [rejection for rejection in rejections if rejection.source_key not in known]
-    if new:
-        stage.merge(QUARANTINE, quarantine_rows(stage.ledger.stage, GIVEN, new))
-    stage.ledger.quarantined = len(new)

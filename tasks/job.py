@@ -141,6 +141,18 @@ def quarantine_rows(stage: str, producer_id: str, rejections: Sequence[Rejection
     )
 
 
+def quarantine_once(stage: Stage, producer_id: str, broken: Sequence[Rejection]) -> None:
+    """Put broken files, or broken lines of one, where people look; what lies there is not written again each night."""
+    if not broken:
+        return
+    lying = stage.read(QUARANTINE).where((F.col("stage") == stage.ledger.stage) & F.col("open"))
+    known = set(stage.run.warehouse.arrow(QUARANTINE, lying.select("source_key"))["source_key"].to_pylist())
+    new = [rejection for rejection in broken if rejection.source_key not in known]
+    if new:
+        stage.merge(QUARANTINE, quarantine_rows(stage.ledger.stage, producer_id, new))
+    stage.ledger.quarantined += len(new)
+
+
 def rejections(stage: Stage, job: Job) -> DataFrame:
     """Sources that this producer failed on: `rejected_key`, and whether the rejection is `open`.
 

@@ -146,8 +146,13 @@ def plan_stage(
         price: of a million tokens.
     """
     tokens, seconds = measured.over(sum(pending.values()) + more)
-    cost = None if price is None or tokens is None else tokens * price / 1_000_000
-    return StagePlan(stage=name, pending=dict(pending), more=more, tokens=tokens, seconds=seconds, cost=cost)
+    spent = cost(tokens, price)
+    return StagePlan(stage=name, pending=dict(pending), more=more, tokens=tokens, seconds=seconds, cost=spent)
+
+
+def cost(tokens: int | None, price: float | None) -> float | None:
+    """What tokens cost at a price of a million; none where either is unknown."""
+    return None if price is None or tokens is None else tokens * price / 1_000_000
 
 
 def measured_stages(warehouse: Warehouse) -> Callable[[str], Measured]:

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from models.language import LanguageModel
 from schemas.catalog import table_named
-from schemas.chunks import CHUNKS
+from schemas.chunks import CHUNKS, SHOWN_TO_MODELS
 from schemas.contexts import CONTEXTS
 from schemas.corpus import RecipeSettings
 from schemas.errors import ModelError
@@ -99,7 +99,7 @@ def covered(stage: Stage, recipe: Recipe, asked: RecipeSettings) -> DataFrame:
 
 def given_chunks(stage: Stage) -> DataFrame:
     """Live chunks whose text language models may be sent."""
-    return stage.read(CHUNKS).where("live AND NOT coalesce(withheld, false)")
+    return stage.read(CHUNKS).where(SHOWN_TO_MODELS)
 
 
 def passages(stage: Stage, pages: Sequence[str]) -> DataFrame:

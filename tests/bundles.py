@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from models.encoder import Encoded
 from models.fake import FAKE_ENCODER_ID, FakeEncoder
 from schemas.chunks import CHUNKS
 from schemas.embeddings import EMBEDDINGS
@@ -23,6 +24,18 @@ SENTENCES = (
     "Threads share memory and need locks.",
     "Sockets send bytes between machines.",
 )
+
+
+class RecordingEncoder(FakeEncoder):
+    """Keeps the texts it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        self.texts.extend(texts)
+        return super().encode(texts)
 
 
 def hash_of(sentence: str) -> str:

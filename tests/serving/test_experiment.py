@@ -1,33 +1,19 @@
 """PromptPRF's grid over one index version, with the fake encoder."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from models.encoder import Encoded
 from models.fake import FakeEncoder
 from serving.experiment import Configuration, Experiment, StoredFeature
 from serving.methods import BY_DEPTH, NO_FEEDBACK, PLAIN, PROMPT_PRF, grid, rankings
 from serving.search import open_index
-from tests.bundles import SENTENCES, features_for, hash_of, published
+from tests.bundles import SENTENCES, RecordingEncoder, features_for, hash_of, published
 from warehouse.bundle import Bundle
 
 QUERIES = ["a sorted list", "bytes between threads"]
 KEYWORDS = {sentence: f"keyword{number} bytes" for number, sentence in enumerate(SENTENCES)}
 WRITTEN = StoredFeature("keywords", "recipe", "model", {hash_of(text): said for text, said in KEYWORDS.items()})
-
-
-class RecordingEncoder(FakeEncoder):
-    """Keeps the texts it was given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        self.texts.extend(texts)
-        return super().encode(texts)
 
 
 @pytest.fixture

@@ -1,18 +1,16 @@
 """Search over a published index, with the fake encoder."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.encoder import Encoded
 from models.fake import FakeEncoder
 from schemas.chunks import CHUNKS
 from schemas.errors import BundleError, NightjarError, UnknownName
 from serving.search import Index, open_index
-from tests.bundles import HEADINGS, SENTENCES, features_for, published
+from tests.bundles import HEADINGS, SENTENCES, RecordingEncoder, features_for, published
 
 FEEDBACK = {
     SENTENCES[0]: "insertion point, sorted list",
@@ -27,18 +25,6 @@ def words(text: str) -> int:
 
 def opened(root: Path, encoder: FakeEncoder | None = None) -> Index:
     return open_index(root, lambda: encoder or FakeEncoder(), words)
-
-
-class RecordingEncoder(FakeEncoder):
-    """Keeps the texts it was given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        self.texts.extend(texts)
-        return super().encode(texts)
 
 
 def refuse_to_load() -> FakeEncoder:
