@@ -3,12 +3,12 @@
 import fcntl
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, TextIO
 
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, Observation, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
@@ -79,6 +79,10 @@ class Engine(ABC):
     def merge(self, table: Table, path: str, view: str, prune: str) -> Mapping[str, int]:
         """Run `merge_statement`; returns `num_inserted_rows`, `num_updated_rows` and `num_deleted_rows`."""
 
+    def rows(self, frame: DataFrame) -> Iterator[Row]:
+        """A frame's rows in order, of which no more than a partition is in memory."""
+        return frame.toLocalIterator()
+
     def claim(self, root: str) -> None:  # noqa: B027 - many writers are the rule
         """Become a writer of the tables under a root.
 
@@ -118,11 +122,19 @@ class DeltaSpark(Engine):
         (figures,) = self.spark.sql(merge_statement(table, path, view, prune)).collect()
         return figures.asDict()
 
+    def rows(self, frame: DataFrame) -> Iterator[Row]:
+        # A job per partition: Spark 4.2 keeps the results of a query's jobs until the query ends, all of them.
+        # Jobs that belong to no query it forgets one by one.
+        return frame.rdd.toLocalIterator()
+
 
 class DeltaSparkConnect(DeltaSpark):
     """The same behind a Spark Connect server, which may be another machine."""
 
     sees_folders = False
+
+    def rows(self, frame: DataFrame) -> Iterator[Row]:
+        return Engine.rows(self, frame)
 
 
 class Sail(Engine):

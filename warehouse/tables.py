@@ -142,7 +142,7 @@ class Warehouse:
     def stream(self, frame: DataFrame, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
         """Rows of a frame in batches of the given schema, in order, never all in memory at once."""
         batch: list[dict[str, object]] = []
-        for row in frame.select(*(_as_sent(field) for field in schema)).toLocalIterator():
+        for row in self._engine.rows(frame.select(*(_as_sent(field) for field in schema))):
             batch.append({name: _as_stored(value, schema, name) for name, value in row.asDict(recursive=True).items()})
             if len(batch) == batch_rows:
                 yield pa.Table.from_pylist(batch, schema=schema)

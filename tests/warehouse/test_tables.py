@@ -115,6 +115,29 @@ def test_pending_and_stream(warehouse: Warehouse) -> None:
     assert batches == [["b", "d"], ["e"]]
 
 
+def heap_in_use(warehouse: Warehouse) -> int:
+    """Bytes that the driver's JVM holds on to."""
+    jvm = warehouse.spark._jvm
+    assert jvm is not None
+    jvm.java.lang.System.gc()
+    runtime = jvm.java.lang.Runtime.getRuntime()
+    return int(runtime.totalMemory() - runtime.freeMemory())
+
+
+def test_rows_already_streamed_are_let_go_of(warehouse: Warehouse) -> None:
+    partitions, size = 12, 8 << 20
+    frame = warehouse.spark.range(partitions, numPartitions=partitions)
+    frame = frame.selectExpr("id", f"CAST(repeat('x', {size}) AS BINARY) AS body")
+    schema = pa.schema([("id", pa.int64()), ("body", pa.binary())])
+    batches = warehouse.stream(frame, schema, 1)
+    assert next(batches)["body"].to_pylist() == [b"x" * size]
+    begun = heap_in_use(warehouse)
+    for _ in range(partitions - 2):
+        next(batches)
+    assert heap_in_use(warehouse) - begun < 4 * size
+    assert [batch["id"].to_pylist() for batch in batches] == [[partitions - 1]]
+
+
 def test_times_are_streamed_in_utc_whatever_the_zone(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     made = datetime(2026, 1, 1, 2, tzinfo=UTC)
     rows = pa.table({"made": pa.array([made], TIMESTAMP)})
