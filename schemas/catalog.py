@@ -14,6 +14,7 @@ from schemas.questions import QUESTIONS
 from schemas.rankings import RANKINGS
 from schemas.runs import RUNS
 from schemas.signatures import SIGNATURES
+from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
 from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from schemas.table import Table
 
@@ -29,6 +30,7 @@ TABLES: dict[str, Table] = {
         QUESTIONS,
         CONTEXTS,
         EMBEDDINGS,
+        SPARSE_EMBEDDINGS,
         INDEXES,
         RANKINGS,
         METRICS,
