@@ -29,8 +29,7 @@ def nightly(corpus: str, ds: date | None = None) -> dict[str, Any]:
         steps.deduplicate(run)
         steps.chunk(run)
         steps.ask(run)
-        for asked in run.corpus.recipes:
-            steps.write(run, asked)
+        steps.write(run, run.corpus.recipes)
         steps.embed(run)
         built = steps.build(run)
         steps.round_trip(run, built)

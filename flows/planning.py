@@ -20,12 +20,12 @@ from schemas.errors import NightjarError, UnknownName
 from schemas.hashing import fingerprint
 from schemas.pages import PAGES
 from schemas.runs import RUNS
-from tasks import documents, embeddings, passages, writing
+from tasks import documents, embeddings, passages
 from tasks.chunk import chunker_id
-from tasks.job import Job
+from tasks.job import Backlog
+from tasks.orders import backlog, orders
 from tasks.parts import Part, part_of
 from tasks.planning import Measured, Plan, StagePlan, What, measured_stages, pending_by_reason, plan_stage
-from tasks.recipes import load_recipe, recipe_id
 from tasks.run import Ledger, Run, Stage
 
 # Stages that are no jobs: they take what they take, whether there is little to do or much.
@@ -47,7 +47,7 @@ class PlannedJob:
     stage: str
     part: Part
     producer_id: str
-    job: Callable[[Stage], Job]
+    job: Callable[[Stage], Backlog]
     recipe: RecipeSettings | None = None
 
     @property
@@ -113,15 +113,12 @@ def jobs(run: Run) -> Iterator[PlannedJob]:
     corpus, progress = run.corpus, run.progress
     encoder = encoder_id(corpus.encoder)
     open_encoder = partial(opening.encoder, corpus.encoder, progress)
-    model = partial(opening.language_model, corpus.language_model, progress)
     cutting = partial(passages.cutting, encoder_id=encoder, open_encoder=open_encoder)
     yield PlannedJob("extract", Part.EXTRACT, documents.extractor_of(corpus), documents.extraction)
     yield PlannedJob("chunk", Part.CHUNK, chunker_id(corpus.chunk, encoder), cutting)
-    for asked in corpus.recipes:
-        recipe = load_recipe(asked.name, corpus.recipe_folders)
-        identity = recipe_id(recipe, language_model_id(corpus.language_model))
-        job = partial(writing.writing, recipe=recipe, recipe_id=identity, asked=asked, open_model=model)
-        yield PlannedJob(f"{recipe.table}:{recipe.name}", part_of(recipe.table), identity, job, asked)
+    for order in orders(corpus, corpus.recipes, language_model_id(corpus.language_model)) if corpus.recipes else ():
+        job = partial(backlog, order=order)
+        yield PlannedJob(order.stage, part_of(order.recipe.table), order.recipe_id, job, order.asked)
     encoding = partial(embeddings.encoding, encoder_id=encoder, open_encoder=open_encoder)
     yield PlannedJob("embed", Part.EMBED, encoder, encoding)
 

@@ -1,5 +1,6 @@
 """Every stage as a Prefect task: retried where another try can succeed, and nowhere else."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,9 +15,9 @@ from schemas.catalog import TABLES
 from schemas.corpus import Corpus, RecipeSettings
 from schemas.errors import CrawlError
 from schemas.features import FEATURES
-from tasks import checks, documents, duplicates, embeddings, files, given, passages, refreshing, writing
+from tasks import asking, checks, documents, duplicates, embeddings, files, given, passages, refreshing, writing
 from tasks import crawl as crawling
-from tasks.recipes import load_recipe, recipe_id
+from tasks.orders import orders
 from tasks.round_trip import judge_queries
 from tasks.run import Run
 
@@ -89,17 +90,16 @@ def chunk(run: Run) -> None:
 def ask(run: Run) -> None:
     """Take in the corpus's questions."""
     with run.stage("questions") as stage:
-        writing.ask(stage)
+        asking.ask(stage)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="write-{asked.name}")
-def write(run: Run, asked: RecipeSettings) -> None:
-    """Run one recipe: features, synthetic queries or contexts."""
-    recipe = load_recipe(asked.name, run.corpus.recipe_folders)
+@task(cache_policy=NO_CACHE, persist_result=False)
+def write(run: Run, asked: Sequence[RecipeSettings]) -> None:
+    """Run recipes: features, synthetic queries and contexts."""
     settings = run.corpus.language_model
-    with run.stage(f"{recipe.table}:{recipe.name}") as stage:
-        identity = recipe_id(recipe, language_model_id(settings))
-        writing.write(stage, recipe, identity, asked, partial(opening.language_model, settings, run.progress))
+    ordered = orders(run.corpus, asked, language_model_id(settings)) if asked else []
+    if ordered:
+        writing.write(run, ordered, partial(opening.language_model, settings, run.progress))
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -145,6 +145,5 @@ def publish(run: Run, built: str | None) -> None:
 
 def feature_recipes(corpus: Corpus) -> list[str]:
     """recipe_ids of the features that the corpus has written, and so of those its index carries."""
-    model = language_model_id(corpus.language_model)
-    recipes = [load_recipe(asked.name, corpus.recipe_folders) for asked in corpus.recipes]
-    return [recipe_id(recipe, model) for recipe in recipes if recipe.table == FEATURES.name]
+    ordered = orders(corpus, corpus.recipes, language_model_id(corpus.language_model)) if corpus.recipes else []
+    return [order.recipe_id for order in ordered if order.table is FEATURES]

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import warnings
 
 ENVIRONMENT = {
@@ -27,23 +26,3 @@ def prepare_environment() -> None:
         logging.getLogger(library).setLevel(logging.ERROR)
     # torch warns about its own deprecated names when vLLM walks over its modules.
     warnings.filterwarnings("ignore", message=r".*torch\.distributed\.reduce_op.*", category=FutureWarning)
-
-
-def let_modules_be_inspected() -> None:
-    """Make llvmlite's library proxy, where it is loaded, say no when it is asked for `__dict__`.
-
-    The proxy answers every name with a C function. vLLM 0.32 asks every object of every module for its `__dict__`
-    when it starts, and breaks on that answer, so that no engine starts in a process that has loaded numba before.
-    """
-    ffi = sys.modules.get("llvmlite.binding.ffi")
-    if ffi is None or not hasattr(ffi.lib, "__dict__"):
-        return
-    proxy = type(ffi.lib)
-    answer = proxy.__getattr__
-
-    def answer_functions_only(self: object, name: str) -> object:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return answer(self, name)
-
-    proxy.__getattr__ = answer_functions_only

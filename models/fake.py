@@ -3,18 +3,20 @@
 import json
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from models.encoder import Encoded
-from models.language import Generation, JsonSchema, Prompt, Sampling
+from models.language import TOO_LONG, Generation, JsonSchema, Prompt, Request, Sampling
 from schemas.hashing import digest
 
 FAKE_MODEL_ID = digest("fake language model")
 FAKE_ENCODER_ID = digest("fake encoder")
 FAKE_DIMENSION = 64
+REMEMBERED_PROMPTS = 1000
 WORD = re.compile(r"\w+")
 
 
@@ -24,28 +26,30 @@ class FakeLanguageModel:
     A word counts as a token. The output keeps within the schema's bounds, whatever `max_tokens` says.
 
     Attributes:
-        calls: how often `generate` was called.
-        prompts: every prompt it was given.
+        room: requests that it works on at the same time.
+        calls: how many requests it answered.
+        prompts: the newest prompts it was given.
     """
+
+    room = 1
 
     def __init__(self, context_tokens: int = 2048) -> None:
         self.model_id = FAKE_MODEL_ID
         self.calls = 0
-        self.prompts: list[Prompt] = []
+        self.prompts: deque[Prompt] = deque(maxlen=REMEMBERED_PROMPTS)
         self._context_tokens = context_tokens
 
-    def generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling, schema: JsonSchema | None = None
-    ) -> list[Generation]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Generation]]:
         """See `LanguageModel.generate`."""
-        self.calls += 1
-        self.prompts.extend(prompts)
-        return [self._one(prompt, sampling, schema) for prompt in prompts]
+        for number, request in enumerate(requests):
+            self.calls += 1
+            self.prompts.append(request.prompt)
+            yield number, self._one(request.prompt, request.sampling, request.schema)
 
     def _one(self, prompt: Prompt, sampling: Sampling, schema: JsonSchema | None) -> Generation:
         prompt_tokens = sum(len(WORD.findall(message["content"])) for message in prompt)
         if prompt_tokens + sampling.max_tokens > self._context_tokens:
-            return Generation("", 0, 0, "too_long")
+            return TOO_LONG
         chooser = random.Random(digest(json.dumps(list(prompt)), str(sampling.seed)))
         words = sorted({word.lower() for word in WORD.findall(prompt[-1]["content"])}) or ["nothing"]
         value = _value(schema or {"type": "string"}, words, chooser)

@@ -1,6 +1,7 @@
 """From settings to models: the one place that knows every engine."""
 
 from models.encoder import Encoder
+from models.engine_process import EngineProcessLanguageModel
 from models.fake import FAKE_ENCODER_ID, FAKE_MODEL_ID, FakeEncoder, FakeLanguageModel
 from models.folders import model_folder, model_id
 from models.language import LanguageModel
@@ -8,7 +9,6 @@ from models.promptreps import PromptRepsEncoder, promptreps_id
 from models.sentence_transformer import SentenceTransformerEncoder, sentence_transformer_id
 from models.server import ServerLanguageModel, server_model_id
 from models.tokens import TokenCounter, WordCounter
-from models.vllm_engine import VllmLanguageModel
 from schemas.corpus import EncoderSettings, LanguageModelSettings
 
 
@@ -34,7 +34,7 @@ def open_language_model(settings: LanguageModelSettings) -> LanguageModel:
         return FakeLanguageModel(settings.context_tokens)
     if settings.engine == "server":
         return ServerLanguageModel(settings)
-    return VllmLanguageModel(model_folder(settings.model), settings)
+    return EngineProcessLanguageModel(settings, language_model_id(settings))
 
 
 def encoder_id(settings: EncoderSettings) -> str:

@@ -2,14 +2,15 @@
 
 import os
 import re
-from asyncio import Semaphore, gather
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from anyio.from_thread import start_blocking_portal
 
 from models.control_tokens import COMMON_CONTROL_TOKENS, neutralise_prompt
-from models.language import TOO_LONG, Generation, JsonSchema, Prompt, Sampling
+from models.language import TOO_LONG, Generation, JsonSchema, Request, Sampling
 from schemas.corpus import LanguageModelSettings
 from schemas.errors import ModelError, SetupError
 from schemas.hashing import fingerprint
@@ -47,32 +48,33 @@ class ServerLanguageModel:
         self._settings = settings
         self._key = _key(settings.api_key_variable)
 
-    def generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling, schema: JsonSchema | None = None
-    ) -> list[Generation]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Generation]]:
         """See `LanguageModel.generate`."""
-        # In a thread with a loop of its own: a notebook's is running already, and an interrupt ends every request.
-        with start_blocking_portal() as portal:
-            return portal.call(self._all, prompts, _parameters(sampling, schema))
-
-    async def _all(self, prompts: Sequence[Prompt], asked: dict[str, Any]) -> list[Generation]:
         from openai import AsyncOpenAI
 
-        settings, under_way = self._settings, Semaphore(self._settings.concurrency)
-        async with AsyncOpenAI(
-            base_url=settings.url, api_key=self._key, max_retries=settings.retries, timeout=settings.timeout_seconds
-        ) as client:
-            return await gather(*(self._one(client, under_way, prompt, asked) for prompt in prompts))
+        settings, numbered = self._settings, enumerate(requests)
+        under_way: dict[Future[Generation], int] = {}
+        # In a thread with a loop of its own: a notebook's is running already, and an interrupt ends every request.
+        with start_blocking_portal() as portal:
+            client = AsyncOpenAI(
+                base_url=settings.url, api_key=self._key, max_retries=settings.retries, timeout=settings.timeout_seconds
+            )
+            with portal.wrap_async_context_manager(client):
+                while True:
+                    for number, request in islice(numbered, settings.concurrency - len(under_way)):
+                        under_way[portal.start_task_soon(self._one, client, request)] = number
+                    if not under_way:
+                        return
+                    for done in wait(under_way, return_when=FIRST_COMPLETED).done:
+                        yield under_way.pop(done), done.result()
 
-    async def _one(
-        self, client: "AsyncOpenAI", under_way: Semaphore, prompt: Prompt, asked: dict[str, Any]
-    ) -> Generation:
+    async def _one(self, client: "AsyncOpenAI", request: Request) -> Generation:
         from openai import BadRequestError, OpenAIError
 
-        messages: Any = neutralise_prompt(prompt, COMMON_CONTROL_TOKENS)
+        messages: Any = neutralise_prompt(request.prompt, COMMON_CONTROL_TOKENS)
+        asked = _parameters(request.sampling, request.schema)
         try:
-            async with under_way:
-                answer = await client.chat.completions.create(messages=messages, model=self._settings.model, **asked)
+            answer = await client.chat.completions.create(messages=messages, model=self._settings.model, **asked)
         except OpenAIError as error:
             if isinstance(error, BadRequestError) and _SAYS_TOO_LONG.search(str(error)):
                 return TOO_LONG

@@ -1,14 +1,17 @@
 """vLLM inside this process."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from models.control_tokens import control_token_pattern, neutralise_prompt
-from models.environment import let_modules_be_inspected, prepare_environment
+from models.environment import prepare_environment
 from models.folders import model_id
-from models.language import TOO_LONG, Generation, JsonSchema, Prompt, Sampling
-from schemas.corpus import LanguageModelSettings, ParallelSettings
+from models.grammar import compile_schema, time_limit
+from models.language import TOO_LONG, Generation, JsonSchema, Prompt, Request
+from schemas.corpus import LanguageModelSettings
 from schemas.errors import ModelError
 
 if TYPE_CHECKING:
@@ -17,11 +20,16 @@ if TYPE_CHECKING:
 
 
 class VllmLanguageModel:
-    """A Hugging Face causal model served by vLLM, on whatever device vLLM was built for.
+    """A Hugging Face causal model run by vLLM in this very process, on whatever device vLLM was built for.
+
+    Nothing protects the process from what breaks in the engine: it is at home in `models.engine_process`.
 
     Args:
         folder: of the model: safetensors, tokenizer, chat template.
         settings: context, memory, and how the work is spread over devices.
+
+    Attributes:
+        room: requests that it works on at the same time, with some that wait for the next place.
 
     Raises:
         ModelError: vLLM is not installed, or refuses the model.
@@ -30,59 +38,95 @@ class VllmLanguageModel:
     def __init__(self, folder: Path, settings: LanguageModelSettings) -> None:
         self.model_id = model_id(folder)
         self._context_tokens = settings.context_tokens
-        self._engine = _start(folder, settings.context_tokens, settings.memory_gib, settings.parallel)
-        self._tokenizer: Any = self._engine.get_tokenizer()
+        self._schema_seconds = settings.schema_seconds
+        self._llm = start_engine(folder, settings)
+        self._tokenizer: Any = self._llm.get_tokenizer()
         self._control_tokens = control_token_pattern(_control_tokens(self._tokenizer))
+        at_once = self._llm.llm_engine.vllm_config.scheduler_config.max_num_seqs
+        self.room = at_once + at_once // 4
+        self._compiled: set[str] = set()
+        self._asked = count()
 
-    def generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling, schema: JsonSchema | None = None
-    ) -> list[Generation]:
-        """See `LanguageModel.generate`."""
-        encoded = [self._encode(prompt) for prompt in prompts]
-        fitting = [tokens for tokens in encoded if self._fits(tokens, sampling)]
-        answers = iter(self._answer(fitting, _parameters(sampling, schema)))
-        return [next(answers) if self._fits(tokens, sampling) else TOO_LONG for tokens in encoded]
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Generation]]:
+        """See `LanguageModel.generate`.
+
+        Raises:
+            ModelError: also where vLLM refuses an output schema.
+        """
+        numbered = enumerate(requests)
+        under_way: dict[str, int] = {}
+        try:
+            while True:
+                yield from self._take(numbered, under_way)
+                if not under_way:
+                    return
+                for output in self._llm.llm_engine.step():
+                    if output.finished:
+                        yield under_way.pop(output.request_id), _generation(cast("RequestOutput", output))
+        finally:
+            self._llm.llm_engine.abort_request(list(under_way))
+
+    def _take(
+        self, numbered: Iterator[tuple[int, Request]], under_way: dict[str, int]
+    ) -> Iterator[tuple[int, Generation]]:
+        """Hand requests to the engine while it has room; those that do not fit its context are answered at once."""
+        while len(under_way) < self.room and (taken := next(numbered, None)):
+            number, request = taken
+            tokens = self._encode(request.prompt)
+            if len(tokens) + request.sampling.max_tokens > self._context_tokens:
+                yield number, TOO_LONG
+                continue
+            self._refuse_slow(request.schema)
+            name = f"request-{next(self._asked)}"
+            self._add(name, tokens, request_parameters(request))
+            under_way[name] = number
+
+    def _add(self, name: str, tokens: list[int], parameters: "SamplingParams") -> None:
+        try:
+            self._llm.llm_engine.add_request(name, {"prompt_token_ids": tokens}, parameters)
+        except ValueError as error:  # of a request; the engine is well
+            raise ModelError(f"vLLM refuses a request: {_one_line(error)}", remedy="Correct the recipe") from error
+
+    def _refuse_slow(self, schema: JsonSchema | None) -> None:
+        """Compile a schema that is new, in a limited time: the engine itself would wait for it without end."""
+        if schema is None or (text := json.dumps(schema)) in self._compiled:
+            return
+        with time_limit(self._schema_seconds):
+            compile_schema(self._tokenizer, text)
+        self._compiled.add(text)
 
     def _encode(self, prompt: Prompt) -> list[int]:
         safe = neutralise_prompt(prompt, self._control_tokens)
         text = self._tokenizer.apply_chat_template(safe, tokenize=False, add_generation_prompt=True)
         return list(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def _fits(self, tokens: Sequence[int], sampling: Sampling) -> bool:
-        return len(tokens) + sampling.max_tokens <= self._context_tokens
-
-    def _answer(self, encoded: Sequence[list[int]], parameters: "SamplingParams") -> list[Generation]:
-        if not encoded:
-            return []
-        try:
-            outputs = self._engine.generate(list(encoded), parameters, use_tqdm=False)
-        except Exception as error:  # whatever breaks in the engine, the caller learns that nothing came back
-            raise ModelError(f"vLLM failed: {_one_line(error)}", remedy="Run again to go on") from error
-        return [_generation(output) for output in outputs]
-
 
 BFLOAT16_CPUS = ("avx512_bf16", "amx_bf16", "bf16")  # names torch gives to x86 and Arm instruction sets
 
 
-def _start(folder: Path, context_tokens: int, memory_gib: float, parallel: ParallelSettings) -> "LLM":
+def start_engine(folder: Path, settings: LanguageModelSettings) -> "LLM":
+    """vLLM with a model loaded.
+
+    Raises:
+        ModelError: vLLM is not installed, or refuses the model.
+    """
     prepare_environment()
     try:
         from vllm import LLM
 
-        let_modules_be_inspected()
         return LLM(
             model=str(folder),
             dtype=_precision(),
-            max_model_len=context_tokens,
+            max_model_len=settings.context_tokens,
             enforce_eager=True,  # compiling costs more than it saves on a night's work
             enable_prefix_caching=True,
-            kv_cache_memory_bytes=int(memory_gib * 2**30),
+            kv_cache_memory_bytes=int(settings.memory_gib * 2**30),
             disable_log_stats=True,
             use_tqdm_on_load=False,
             # White space in JSON costs tokens.
             structured_outputs_config={"backend": "xgrammar", "disable_any_whitespace": True},
             seed=0,
-            **parallel.model_dump(exclude_none=True),
+            **settings.parallel.model_dump(exclude_none=True),
         )
     except ImportError as error:
         raise ModelError("vLLM is not installed", remedy="Run: make install") from error
@@ -103,10 +147,12 @@ def _control_tokens(tokenizer: "TokenizerLike") -> list[str]:
     return [*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()]
 
 
-def _parameters(sampling: Sampling, schema: JsonSchema | None) -> "SamplingParams":
+def request_parameters(request: Request) -> "SamplingParams":
+    """What vLLM is told of how to answer a request."""
     from vllm import SamplingParams
     from vllm.sampling_params import StructuredOutputsParams
 
+    sampling, schema = request.sampling, request.schema
     return SamplingParams(
         max_tokens=sampling.max_tokens,
         temperature=sampling.temperature,

@@ -186,7 +186,7 @@ class ChunkSettings(Settings):
 
 
 class ParallelSettings(Settings):
-    """How vLLM in this process spreads its work; handed to it as it is. Nothing here changes what is written."""
+    """How vLLM on this machine spreads its work; handed to it as it is. Nothing here changes what is written."""
 
     tensor_parallel_size: int | None = Field(None, ge=1, description="devices that share every layer")
     pipeline_parallel_size: int | None = Field(None, ge=1, description="groups of devices that share the layers")
@@ -216,13 +216,17 @@ class LanguageModelSettings(Settings):
     """Who writes."""
 
     engine: Literal["vllm", "server", "fake"] = Field(
-        "vllm", description="vLLM in this process, an OpenAI-compatible server, or for tests a fake"
+        "vllm", description="vLLM on this machine, an OpenAI-compatible server, or for tests a fake"
     )
     model: str = Field(
         "SmolLM2-135M-Instruct", description="name of a prepared model, or a folder of one; of a server: its name there"
     )
+    where: Literal["here", "spark"] = Field(
+        "here", description="on this machine, or in Spark's Python workers: one model, or connection, for each of them"
+    )
     context_tokens: int = Field(2048, ge=256, description="longest prompt and output together; a server has its own")
-    memory_gib: float = Field(1.0, gt=0, description="memory of the key-value cache of vLLM in this process")
+    memory_gib: float = Field(1.0, gt=0, description="memory of the key-value cache of vLLM on this machine")
+    schema_seconds: float = Field(30, gt=0, description="longest that vLLM may take to compile an output schema")
     parallel: ParallelSettings = ParallelSettings()
     url: str = Field("", pattern=r"^(https?://\S+)?$", description="of the server, such as http://127.0.0.1:8000/v1")
     api_key_variable: str = Field("", description="environment variable with the server's key, if it wants one")

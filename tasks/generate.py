@@ -1,15 +1,15 @@
-"""Generation: from a batch of sources to checked rows. Knows no table store and no scheduler."""
+"""Generation: from sources to checked samples, recipe by recipe. Knows no table store and no scheduler."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import count
 from typing import Any
 
-import pyarrow as pa
-
-from models.language import Generation, LanguageModel, Prompt, Sampling
-from schemas.catalog import table_named
+from models.language import Generation, LanguageModel, Request, Sampling
 from schemas.quarantine import Reason
-from tasks.outcome import Outcome, Rejection
+from tasks.outcome import Rejection
 from tasks.output import PARSERS, BadOutput, Parsed, read_output
 from tasks.prompts import build_prompt, fixed_text
 from tasks.recipes import Recipe
@@ -17,81 +17,220 @@ from tasks.recipes import Recipe
 RETRY_SEED = 1_000_003
 RETRY_TEMPERATURE = 0.5
 RETRY_TOP_P = 0.9
-STAMPED = ("created_at", "run_id")
-SOURCE_KEYS = {"features": "text_hash", "synthetic_queries": "text_hash", "contexts": "question_id"}
-SOURCE_TEXTS = {"features": "text", "synthetic_queries": "text", "contexts": "question"}
+HOPELESS = (Reason.TOO_LONG, Reason.ENGINE_FAILED)
+"""Why an output failed that another try cannot better."""
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One generation and what became of it: a value, or the reason there is none."""
+class Source:
+    """A passage or a question, and what is to be written about it.
 
-    generation: Generation
-    verdict: Parsed | BadOutput
+    Attributes:
+        values: what its key column says, with `heading_path` and `text`, or with `question`.
+        recipes: names of the recipes that are wanted of it.
+    """
+
+    key: str
+    values: Mapping[str, Any]
+    recipes: frozenset[str]
+
+    @property
+    def text(self) -> str:
+        """What must not be empty."""
+        return str(self.values["text"] if "text" in self.values else self.values["question"])
 
 
-def write_batch(recipe: Recipe, recipe_id: str, model: LanguageModel, sources: pa.Table) -> Outcome:
-    """Have a model write for a batch of sources, each sample retried once if it is no good.
+@dataclass(frozen=True)
+class Sample:
+    """One good output: its value, and what the attempt that gave it cost."""
+
+    number: int
+    text: str
+    items: tuple[str, ...] | None
+    prompt_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a source under one recipe.
+
+    Attributes:
+        recipe: its name.
+        rejection: where there is no good sample, with the reason of the first attempt.
+        prompt_tokens: read by the model, in all attempts.
+        output_tokens: written by it, in all attempts.
+    """
+
+    recipe: str
+    source_key: str
+    samples: tuple[Sample, ...] = ()
+    rejection: Rejection | None = None
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+
+def write(recipes: Sequence[Recipe], model: LanguageModel, sources: Iterable[Source]) -> Iterator[Written]:
+    """Have a model write about sources, each sample tried once more if it is no good.
+
+    The recipes that are wanted of a source are asked for next to each other, and those that begin with the source
+    come first: what their prompts share is read once. Demonstrations stand at the beginning of a prompt and are the
+    same for all sources, so that they are read once, too.
 
     Args:
-        recipe_id: of the recipe with this very model.
-        sources: `text_hash`, `heading_path` and `text`; or `question_id` and `question` for contexts. Keep the
-            order when several recipes go over the same sources, and a batch's prompts stay cached.
+        sources: taken as the model has room for them.
 
-    Returns:
-        Rows of the recipe's table without `created_at` and `run_id`; one rejection for every source without
-        a single usable sample, with the reason of its first attempt; the tokens of all attempts.
+    Yields:
+        One of each source and recipe, as they are done: not in the order of the sources.
 
     Raises:
         ModelError: the model does not answer.
     """
-    empty, worth = _split(recipe, sources.to_pylist())
-    prompts = [build_prompt(recipe, source) for source in worth]
-    samples = [_sample(recipe, model, prompts, number) for number in range(recipe.samples)] if prompts else []
-    spent = [attempt.generation for sample in samples for attempts in sample for attempt in attempts]
-    keys = [source[SOURCE_KEYS[recipe.table]] for source in worth]
-    return Outcome(
-        rows=_rows(recipe, {"recipe_id": recipe_id, "model_id": model.model_id}, keys, samples),
-        rejections=(*empty, *_rejections(keys, samples)),
-        prompt_tokens=sum(generation.prompt_tokens for generation in spent),
-        output_tokens=sum(generation.output_tokens for generation in spent),
-    )
+    desks = [_Desk(recipe) for recipe in sorted(recipes, key=lambda recipe: bool(recipe.prompt.demonstrations))]
+    empty: deque[Written] = deque()
+    again: deque[_Draft] = deque()
+    fresh = _drafts(desks, sources, empty)
+    while True:  # a second call is for retries that come up when nothing new is left
+        asked: dict[int, _Draft] = {}
+        for number, generation in model.generate(_requests(again, fresh, asked)):
+            draft = asked.pop(number)
+            draft.judge(generation)
+            if draft.worth_retrying:
+                again.append(draft)
+            elif draft.work.done:
+                yield draft.work.written()
+            while empty:
+                yield empty.popleft()
+        if not again:
+            break
+    yield from empty
 
 
-def _split(recipe: Recipe, sources: Sequence[dict[str, Any]]) -> tuple[list[Rejection], list[dict[str, Any]]]:
-    """Rejections of the sources without text, and the others."""
-    key, text = SOURCE_KEYS[recipe.table], SOURCE_TEXTS[recipe.table]
-    worth = [source for source in sources if source[text].strip()]
-    empty = [source for source in sources if not source[text].strip()]
-    return [Rejection(source[key], Reason.EMPTY_TEXT, "the source has no text") for source in empty], worth
+class _Desk:
+    """A recipe as it is worked with."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.parser = PARSERS[recipe.parser]
+        self.fixed = fixed_text(recipe)
+
+    def judge(self, generation: Generation) -> Parsed | BadOutput:
+        try:
+            return read_output(generation, self.parser, self.recipe.output, self.fixed)
+        except BadOutput as bad:
+            return bad
 
 
-def _sample(recipe: Recipe, model: LanguageModel, prompts: Sequence[Prompt], number: int) -> list[list[Attempt]]:
-    """The attempts at one sample of each prompt: one, or two where the first was no good."""
-    sampling = _sampling(recipe, number)
-    attempts = [[attempt] for attempt in _attempt(recipe, model, prompts, sampling)]
-    again = [index for index, (first,) in enumerate(attempts) if _worth_retrying(first)]
-    if again:
-        retries = _attempt(recipe, model, [prompts[index] for index in again], _retry(sampling))
-        for index, retry in zip(again, retries, strict=True):
-            attempts[index].append(retry)
-    return attempts
+@dataclass
+class _Work:
+    """A source under one recipe, with a draft of every sample."""
+
+    desk: _Desk
+    source: Source
+    drafts: list["_Draft"] = field(default_factory=list)
+
+    @cached_property
+    def request(self) -> Request:
+        recipe = self.desk.recipe
+        return Request(build_prompt(recipe, self.source.values), _sampling(recipe), recipe.output)
+
+    @property
+    def done(self) -> bool:
+        return all(draft.attempts and not draft.worth_retrying for draft in self.drafts)
+
+    def written(self) -> Written:
+        spent = [generation for draft in self.drafts for generation, _ in draft.attempts]
+        samples = tuple(sample for draft in self.drafts if (sample := draft.sample()))
+        return Written(
+            recipe=self.desk.recipe.name,
+            source_key=self.source.key,
+            samples=samples,
+            rejection=None if samples else self._rejection(),
+            prompt_tokens=sum(generation.prompt_tokens for generation in spent),
+            output_tokens=sum(generation.output_tokens for generation in spent),
+        )
+
+    def _rejection(self) -> Rejection:
+        generation, bad = self.drafts[0].attempts[0]
+        assert isinstance(bad, BadOutput)
+        return Rejection(self.source.key, bad.reason, bad.detail, generation.text or None)
 
 
-def _sampling(recipe: Recipe, number: int) -> Sampling:
+@dataclass
+class _Draft:
+    """One sample in the making: what was generated, and the value of it or what is wrong with it."""
+
+    work: _Work
+    number: int
+    attempts: list[tuple[Generation, Parsed | BadOutput]] = field(default_factory=list)
+
+    @property
+    def request(self) -> Request:
+        """The sample's own seed; after a bad attempt another one, some chance for it to count in, and more room."""
+        request = self.work.request
+        sampling = replace(request.sampling, seed=request.sampling.seed + self.number)
+        return replace(request, sampling=_retry(sampling) if self.attempts else sampling)
+
+    @property
+    def worth_retrying(self) -> bool:
+        if len(self.attempts) != 1:
+            return False
+        _, verdict = self.attempts[0]
+        return isinstance(verdict, BadOutput) and verdict.reason not in HOPELESS
+
+    def judge(self, generation: Generation) -> None:
+        self.attempts.append((generation, self.work.desk.judge(generation)))
+
+    def sample(self) -> Sample | None:
+        generation, verdict = self.attempts[-1]
+        if isinstance(verdict, BadOutput):
+            return None
+        tokens = (generation.prompt_tokens, generation.output_tokens)
+        return Sample(self.number, verdict.text, verdict.items, *tokens)
+
+
+def _drafts(desks: Sequence[_Desk], sources: Iterable[Source], empty: deque[Written]) -> Iterator[_Draft]:
+    """Drafts of every wanted sample; sources without text are put aside as rejected."""
+    for source in sources:
+        for desk in desks:
+            if desk.recipe.name not in source.recipes:
+                continue
+            if not source.text.strip():
+                empty.append(_without_text(desk, source))
+                continue
+            work = _Work(desk, source)
+            work.drafts = [_Draft(work, number) for number in range(desk.recipe.samples)]
+            yield from work.drafts
+
+
+def _requests(again: deque[_Draft], fresh: Iterator[_Draft], asked: dict[int, _Draft]) -> Iterator[Request]:
+    """Requests of the drafts, those that are tried again first; `asked` says of which draft each number is."""
+    for number in count():
+        draft = again.popleft() if again else next(fresh, None)
+        if draft is None:
+            return
+        asked[number] = draft
+        yield draft.request
+
+
+def _without_text(desk: _Desk, source: Source) -> Written:
+    rejection = Rejection(source.key, Reason.EMPTY_TEXT, "the source has no text")
+    return Written(desk.recipe.name, source.key, rejection=rejection)
+
+
+def _sampling(recipe: Recipe) -> Sampling:
     decoding = recipe.decoding
     return Sampling(
         max_tokens=decoding.max_tokens,
         temperature=decoding.temperature,
         top_p=decoding.top_p,
         frequency_penalty=decoding.frequency_penalty,
-        seed=decoding.seed + number,
+        seed=decoding.seed,
         stop=decoding.stop,
     )
 
 
 def _retry(sampling: Sampling) -> Sampling:
-    """Another seed, some chance for it to count in, and twice the room."""
     return replace(
         sampling,
         max_tokens=2 * sampling.max_tokens,
@@ -99,57 +238,3 @@ def _retry(sampling: Sampling) -> Sampling:
         top_p=min(sampling.top_p, RETRY_TOP_P),
         seed=sampling.seed + RETRY_SEED,
     )
-
-
-def _attempt(recipe: Recipe, model: LanguageModel, prompts: Sequence[Prompt], sampling: Sampling) -> list[Attempt]:
-    generations = model.generate(prompts, sampling, recipe.output)
-    return [Attempt(generation, _judge(recipe, generation)) for generation in generations]
-
-
-def _judge(recipe: Recipe, generation: Generation) -> Parsed | BadOutput:
-    try:
-        return read_output(generation, PARSERS[recipe.parser], recipe.output, fixed_text(recipe))
-    except BadOutput as bad:
-        return bad
-
-
-def _worth_retrying(attempt: Attempt) -> bool:
-    return isinstance(attempt.verdict, BadOutput) and attempt.verdict.reason is not Reason.TOO_LONG
-
-
-def _rows(
-    recipe: Recipe, stamp: Mapping[str, str], keys: Sequence[str], samples: Sequence[list[list[Attempt]]]
-) -> pa.Table:
-    columns = [field for field in table_named(recipe.table).schema if field.name not in STAMPED]
-    rows = [
-        {SOURCE_KEYS[recipe.table]: key, **stamp, **_values(recipe, number, attempts[-1].verdict), **_cost(attempts)}
-        for number, sample in enumerate(samples)
-        for key, attempts in zip(keys, sample, strict=True)
-        if isinstance(attempts[-1].verdict, Parsed)
-    ]
-    return pa.Table.from_pylist(rows, schema=pa.schema(columns))
-
-
-def _values(recipe: Recipe, number: int, parsed: Parsed) -> dict[str, Any]:
-    if recipe.table == "features":
-        return {"feature": recipe.name, "text": parsed.text, "items": parsed.items}
-    if recipe.table == "synthetic_queries":
-        return {"sample": number, "query": parsed.text}
-    return {"sample": number, "context": parsed.text}
-
-
-def _cost(attempts: Sequence[Attempt]) -> dict[str, int]:
-    made = attempts[-1].generation
-    return {"prompt_tokens": made.prompt_tokens, "output_tokens": made.output_tokens}
-
-
-def _rejections(keys: Sequence[str], samples: Sequence[list[list[Attempt]]]) -> list[Rejection]:
-    """One for every source none of whose samples was any good."""
-    rejected = []
-    for index, key in enumerate(keys):
-        tried = [sample[index] for sample in samples]
-        first = tried[0][0]
-        if isinstance(first.verdict, BadOutput) and all(isinstance(each[-1].verdict, BadOutput) for each in tried):
-            verdict = first.verdict
-            rejected.append(Rejection(key, verdict.reason, verdict.detail, first.generation.text or None))
-    return rejected

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -14,7 +16,7 @@ from schemas.quarantine import QUARANTINE
 from tasks.labour import Labour
 from tasks.outcome import Outcome, Rejection, together
 from tasks.retire import with_false
-from tasks.run import Run, Stage
+from tasks.run import Stage
 
 LONGEST_RAW = 10_000
 # Large enough that the rows, and not the plans, are what a commit costs.
@@ -24,8 +26,8 @@ COMMIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Job:
-    """One kind of work over texts: what there is to do, how it is done, and where the results go.
+class Backlog:
+    """What there is to do, and what of it is done.
 
     Attributes:
         producer_id: fingerprint of what does the work: recipe, extractor, chunker or encoder.
@@ -34,11 +36,6 @@ class Job:
         results: rows whose source was worked on, by this producer or another.
         done: those of `results` that this producer need not make again.
         key: columns that sources and results share; the first names a source, the others its version.
-        labour: where and how the work is done.
-        commit: writes an outcome's rows and returns how many rows changed.
-        commit_rows: sources per commit; fewer where they are large or slow.
-        arrange: puts the pending sources in order, or joins what only they need, and is told how many they are;
-            counting does without it.
     """
 
     producer_id: str
@@ -47,6 +44,20 @@ class Job:
     results: DataFrame
     done: DataFrame
     key: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Job(Backlog):
+    """One kind of work over texts: what there is to do, how it is done, and where the results go.
+
+    Attributes:
+        labour: where and how the work is done.
+        commit: writes an outcome's rows and returns how many rows changed.
+        commit_rows: sources per commit; fewer where they are large or slow.
+        arrange: puts the pending sources in order, or joins what only they need, and is told how many they are;
+            counting does without it.
+    """
+
     labour: Labour
     commit: Callable[[Outcome], int]
     commit_rows: int
@@ -67,31 +78,61 @@ def run_job(stage: Stage, job: Job) -> None:
     if not left:
         return
     if stage.run.selection.failed_only:
-        _feed_back(stage, job, pending)
+        feed_back(stage, job, pending)
     progress = stage.run.progress
     progress.begin(stage.ledger.stage, left, job.unit)
     try:
-        with closing(job.labour.outcomes(stage.run.warehouse, job.arrange(pending, left), left)) as outcomes:
+        with (
+            closing(job.labour.outcomes(stage.run.warehouse, job.arrange(pending, left), left)) as outcomes,
+            Commits() as commits,
+        ):
             for outcome in _commits(stage, job, outcomes):
-                commit_outcome(stage, job, outcome)
-                if _spent(stage.run):
+                stage.ledger.prompt_tokens += outcome.prompt_tokens
+                stage.ledger.output_tokens += outcome.output_tokens
+                commits.submit(partial(commit_outcome, stage, job, outcome))
+                if stage.run.spent:
                     stage.ledger.detail = f"stopped at {stage.run.tokens:,} tokens, as it was told to"
                     break
     finally:
         progress.end()
 
 
-def pending_sources(stage: Stage, job: Job) -> DataFrame:
+class Commits:
+    """Commits beside the work that makes the next rows: one at a time, in order, at most one ahead of them.
+
+    Leaving it waits for the last one. What a commit raises is raised by the next one, or on leaving.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "commit")
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> "Commits":
+        return self
+
+    def submit(self, commit: Callable[[], None]) -> None:
+        """Begin a commit as soon as the last one is done."""
+        self._wait()
+        self._last = self._thread.submit(commit)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._thread.shutdown(wait=True)
+        if kind is None:
+            self._wait()
+
+    def _wait(self) -> None:
+        if self._last:
+            self._last.result()
+            self._last = None
+
+
+def pending_sources(stage: Stage, job: Backlog) -> DataFrame:
     """Sources that are neither done nor in quarantine; where only failed ones are wanted, those in quarantine."""
     pending = stage.run.warehouse.pending(job.sources, job.done, job.key)
     failed = rejections(stage, job)
     # Of those that only failed before, the fed back ones too: a run that was killed has fed them back already.
     failed, how = (failed, "left_semi") if stage.run.selection.failed_only else (failed.where("open"), "left_anti")
     return pending.join(failed, pending[job.source_key] == F.col("rejected_key"), how)
-
-
-def _spent(run: Run) -> bool:
-    return run.selection.most_tokens is not None and run.tokens >= run.selection.most_tokens
 
 
 def _commits(stage: Stage, job: Job, outcomes: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:
@@ -114,8 +155,6 @@ def _commits(stage: Stage, job: Job, outcomes: Iterator[tuple[int, Outcome]]) ->
 def commit_outcome(stage: Stage, job: Job, outcome: Outcome) -> None:
     """Commit one batch and account for it. Rows first: a kill in between leaves the rejected ones pending."""
     stage.ledger.rows_out += job.commit(outcome)
-    stage.ledger.prompt_tokens += outcome.prompt_tokens
-    stage.ledger.output_tokens += outcome.output_tokens
     if outcome.rejections:
         # Merged, because one that was fed back and fails again on the same day is open again.
         stage.merge(QUARANTINE, quarantine_rows(stage.ledger.stage, job.producer_id, outcome.rejections))
@@ -153,7 +192,7 @@ def quarantine_once(stage: Stage, producer_id: str, broken: Sequence[Rejection])
     stage.ledger.quarantined += len(new)
 
 
-def rejections(stage: Stage, job: Job) -> DataFrame:
+def rejections(stage: Stage, job: Backlog) -> DataFrame:
     """Sources that this producer failed on: `rejected_key`, and whether the rejection is `open`.
 
     Those that are wait for `nightjar quarantine --retry`.
@@ -161,12 +200,12 @@ def rejections(stage: Stage, job: Job) -> DataFrame:
     return _rejected(stage, job).select(F.col("source_key").alias("rejected_key"), "open")
 
 
-def _rejected(stage: Stage, job: Job) -> DataFrame:
+def _rejected(stage: Stage, job: Backlog) -> DataFrame:
     rejected = stage.read(QUARANTINE).where(F.col("recipe_id") == job.producer_id)
     return rejected.where(F.col("stage") == stage.ledger.stage)
 
 
-def _feed_back(stage: Stage, job: Job, pending: DataFrame) -> None:
+def feed_back(stage: Stage, job: Backlog, pending: DataFrame) -> None:
     """Close the open rejections of the sources that are tried again."""
     again = pending.select(F.col(job.source_key).alias("source_key"))
     rows = _rejected(stage, job).where("open").join(again, "source_key", "left_semi")

@@ -115,6 +115,8 @@ def read_output(generation: Generation, parser: Parser, schema: Mapping[str, Any
 def _check_finish(generation: Generation, *, salvageable: bool) -> None:
     if generation.finish_reason == "too_long":
         raise BadOutput(Reason.TOO_LONG, "prompt and output together exceed the model's context")
+    if generation.finish_reason == "engine_died":
+        raise BadOutput(Reason.ENGINE_FAILED, "every engine that was asked died of it")
     if not generation.text.strip():
         raise BadOutput(Reason.NO_OUTPUT, "the model wrote nothing")
     whole = salvageable and SENTENCE_END.search(generation.text)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from schemas.corpus import Settings
 from schemas.runs import RUNS
-from tasks.job import Job, pending_sources, rejections
+from tasks.job import Backlog, pending_sources, rejections
 from tasks.parts import Part
 from tasks.run import Stage
 from tasks.selection import Selection
@@ -118,7 +118,7 @@ class Measured(Settings):
         return tokens, seconds
 
 
-def pending_by_reason(stage: Stage, job: Job) -> dict[Why, int]:
+def pending_by_reason(stage: Stage, job: Backlog) -> dict[Why, int]:
     """Pending sources of a job, counted by why they are pending, in one query."""
     source, *_ = job.key
     known = job.results.select(source).distinct().withColumn("known", F.lit(True))

@@ -8,7 +8,7 @@ from models.language import Message
 from schemas.hashing import normalise
 from tasks.recipes import SLOT, Recipe
 
-FENCE = re.compile(r"<(?=/?passage>)", re.IGNORECASE)
+FENCE = re.compile(r"<(?=\s*/?\s*passage\b)", re.IGNORECASE)
 
 
 def build_prompt(recipe: Recipe, source: Mapping[str, Any]) -> list[Message]:

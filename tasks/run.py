@@ -104,22 +104,38 @@ class Run:
         """Tokens that models have read and written in this run."""
         return sum(ledger.tokens for ledger in self._ledgers.values())
 
+    @property
+    def spent(self) -> bool:
+        """Whether models have read and written as many tokens as they were to."""
+        return self.selection.most_tokens is not None and self.tokens >= self.selection.most_tokens
+
     @contextmanager
     def stage(self, name: str) -> Iterator["Stage"]:
         """Time a stage and keep its ledger, also when it fails."""
-        stage = Stage(self, Ledger(name, datetime.now(UTC)))
-        begun = time.perf_counter()
-        self._ledgers[name] = stage.ledger
-        self._unrecorded.add(name)
-        try:
+        with self.stages([name]) as (stage,):
             yield stage
+
+    @contextmanager
+    def stages(self, names: Sequence[str]) -> Iterator[list["Stage"]]:
+        """Several stages that are worked on together; each is charged the share of the time that it has of the tokens.
+
+        What fails is those that say so in their ledgers, or all of them.
+        """
+        together = [Stage(self, Ledger(name, datetime.now(UTC))) for name in names]
+        begun = time.perf_counter()
+        for stage in together:
+            self._ledgers[stage.ledger.stage] = stage.ledger
+            self._unrecorded.add(stage.ledger.stage)
+        try:
+            yield together
         except BaseException as error:
-            stage.ledger.state = "failed"
-            stage.ledger.detail = str(error) or type(error).__name__
+            if all(stage.ledger.state == "completed" for stage in together):
+                for stage in together:
+                    stage.fail(str(error) or type(error).__name__)
             raise
         finally:
-            stage.ledger.seconds = time.perf_counter() - begun
-            if stage.ledger.versions_written:
+            _share(time.perf_counter() - begun, [stage.ledger for stage in together])
+            if any(stage.ledger.versions_written for stage in together):
                 self.record()
 
     def pin(self, table: Table) -> int:
@@ -171,6 +187,11 @@ class Stage:
         self.run = run
         self.ledger = ledger
 
+    def fail(self, why: str) -> None:
+        """Say in the ledger that the stage failed, and why."""
+        self.ledger.state = "failed"
+        self.ledger.detail = why
+
     def read(self, table: Table) -> DataFrame:
         """The table at the version this run reads it at."""
         version = self.run.pin(table)
@@ -202,3 +223,10 @@ class Stage:
 
     def _moved(self, table: Table) -> None:
         self.ledger.versions_written[table.name] = self.run.moved(table)
+
+
+def _share(seconds: float, ledgers: Sequence[Ledger]) -> None:
+    """Divide seconds among stages by their tokens, or evenly where no model did anything."""
+    tokens = sum(ledger.tokens for ledger in ledgers)
+    for ledger in ledgers:
+        ledger.seconds = seconds * (ledger.tokens / tokens if tokens else 1 / len(ledgers))

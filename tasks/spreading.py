@@ -57,12 +57,9 @@ class OnSpark(Labour):
 
     def outcomes(self, warehouse: Warehouse, pending: DataFrame, left: int) -> Outcomes:  # noqa: ARG002
         """Outcomes of rounds of sources, so many that their rows fit here, and that a kill loses at most one."""
-        rounds = math.ceil(left / SOURCES_PER_ROUND)
         sources = pending.select(*self.piecework.sources.names)
-        place = F.pmod(F.xxhash64(self.piecework.source_key), F.lit(rounds))
-        tasks = math.ceil(left / rounds / SOURCES_PER_TASK)
-        for number in range(rounds):
-            answers = self._answers(sources.where(place == number).repartition(tasks))
+        for part in rounds(sources, self.piecework.source_key, left, SOURCES_PER_ROUND, SOURCES_PER_TASK):
+            answers = self._answers(part)
             # In pieces: what becomes of a whole round is more than a commit holds.
             for start in range(0, len(answers), SOURCES_PER_TASK):
                 piece = answers.slice(start, SOURCES_PER_TASK)
@@ -71,6 +68,19 @@ class OnSpark(Labour):
     def _answers(self, sources: DataFrame) -> pa.Table:
         schema = from_arrow_schema(answers_schema(self.piecework.rows))
         return sources.mapInArrow(partial(_answered, self.piecework), schema).toArrow()
+
+
+def rounds(sources: DataFrame, key: str, left: int, per_round: int, per_task: int) -> Iterator[DataFrame]:
+    """Sources in parts of about `per_round`, each divided into tasks of about `per_task`.
+
+    Args:
+        key: column that decides which part a source is in.
+        left: how many sources there are, about.
+    """
+    count = math.ceil(left / per_round)
+    place = F.pmod(F.xxhash64(key), F.lit(count))
+    for number in range(count):
+        yield sources.where(place == number).repartition(math.ceil(left / count / per_task))
 
 
 def _answered(piecework: Piecework, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,136 +1,136 @@
-"""The writing stages: a language model describes passages and answers questions, recipe by recipe."""
+"""The writing stages: a language model describes passages and answers questions, all recipes over a source together."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from functools import partial, reduce
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from models.language import LanguageModel
-from schemas.catalog import table_named
-from schemas.chunks import CHUNKS, SHOWN_TO_MODELS
-from schemas.contexts import CONTEXTS
-from schemas.corpus import RecipeSettings
-from schemas.errors import ModelError
-from schemas.features import FEATURES
-from schemas.hashing import digest, normalise
-from schemas.questions import QUESTIONS
-from tasks.generate import SOURCE_KEYS, write_batch
-from tasks.job import Job, run_job
-from tasks.labour import InThisProcess
-from tasks.outcome import Outcome
-from tasks.recipes import Recipe
-from tasks.run import Stage
-
-PASSAGES = pa.schema([CHUNKS.schema.field(name) for name in ("text_hash", "heading_path", "text")])
-ASKED = pa.schema([QUESTIONS.schema.field(name) for name in ("question_id", "question")])
-SOURCES_PER_COMMIT = 16
+from tasks.committing import Desk, batches, commit, refuse_too_many_failures
+from tasks.generate import Source
+from tasks.job import COMMIT_SECONDS, Backlog, Commits, feed_back, pending_sources
+from tasks.orders import Order, backlog, every_source
+from tasks.run import Run
+from tasks.writers import RECIPES, InThisProcess, OnSpark, Pending, Writer
+from tasks.written import SOURCE_KEYS
 
 
-def ask(stage: Stage) -> None:
-    """Bring `questions` up to the corpus file; questions it no longer has are no longer live."""
-    wanted = {digest(normalise(question)): question for question in stage.run.corpus.questions}
-    stored = stage.read(QUESTIONS).where("live AND source = 'corpus'").select("question_id")
-    known = set(stage.run.warehouse.arrow(QUESTIONS, stored)["question_id"].to_pylist())
-    stage.ledger.rows_in = len(wanted)
-    stage.ledger.skipped = len(wanted.keys() & known)
-    if wanted.keys() == known:
-        return
-    rows = [{"question_id": key, "question": text, "source": "corpus", "live": True} for key, text in wanted.items()]
-    schema = pa.schema([field for field in QUESTIONS.schema if field.name != "run_id"])
-    merged = stage.merge(QUESTIONS, pa.Table.from_pylist(rows, schema=schema), vanish={"source": ["corpus"]})
-    stage.ledger.rows_out = merged.inserted + merged.updated
-
-
-def write(
-    stage: Stage, recipe: Recipe, recipe_id: str, asked: RecipeSettings, open_model: Callable[[], LanguageModel]
-) -> None:
-    """Run one recipe over the sources it has no rows for.
+def write(run: Run, ordered: Sequence[Order], open_model: Callable[[], LanguageModel]) -> None:
+    """Run recipes over the sources that they have no rows for, a stage each.
 
     Args:
         open_model: called only when there is something to write.
 
     Raises:
-        ModelError: more sources failed than the recipe allows; the rows of the others are committed.
+        ModelError: more sources failed than a recipe allows; the rows of the others are committed.
     """
-    run_job(stage, writing(stage, recipe, recipe_id, asked, open_model))
-    _refuse_too_many_failures(stage, recipe)
+    with run.stages([order.stage for order in ordered]) as stages:
+        desks = {order.recipe.name: Desk(stage, order) for stage, order in zip(stages, ordered, strict=True)}
+        pending = [found for group in _groups(desks.values()) if (found := _pending(run, group))]
+        if pending:
+            _write(run, desks, pending, _writer(run, ordered, open_model))
+        refuse_too_many_failures(desks.values())
 
 
-def writing(
-    stage: Stage, recipe: Recipe, recipe_id: str, asked: RecipeSettings, open_model: Callable[[], LanguageModel]
-) -> Job:
-    """Passages or questions in, rows of the recipe's table out; see `write`."""
-    table, key = table_named(recipe.table), SOURCE_KEYS[recipe.table]
-    schema = ASKED if table is CONTEXTS else PASSAGES
-    written = stage.read(table)
+def _groups(desks: Iterable[Desk]) -> list[list[Desk]]:
+    """Recipes over passages and recipes over questions: those over the same sources are run together."""
+    groups: dict[str, list[Desk]] = {}
+    for desk in desks:
+        groups.setdefault(SOURCE_KEYS[desk.order.recipe.table], []).append(desk)
+    return list(groups.values())
 
-    def work(batch: pa.Table) -> Outcome:
-        return write_batch(recipe, recipe_id, open_model(), batch)
 
-    def commit(outcome: Outcome) -> int:
-        return stage.append(table, outcome.rows)
-
-    return Job(
-        producer_id=recipe_id,
-        source_key=key,
-        sources=covered(stage, recipe, asked),
-        results=written.where(F.col("feature") == recipe.name) if table is FEATURES else written,
-        done=written.where(F.col("recipe_id") == recipe_id),
-        key=(key,),
-        labour=InThisProcess(work, schema, SOURCES_PER_COMMIT),
-        commit=commit,
-        commit_rows=SOURCES_PER_COMMIT,
-        unit="sources",
+def _pending(run: Run, desks: Sequence[Desk]) -> Pending | None:
+    """The sources that some of the recipes are still to be run over; None where there are none."""
+    backlogs = [backlog(desk.stage, desk.order) for desk in desks]
+    lefts = [pending_sources(desk.stage, each) for desk, each in zip(desks, backlogs, strict=True)]
+    _count(desks, backlogs, lefts)
+    most = max(desk.stage.ledger.rows_in - desk.stage.ledger.skipped for desk in desks)
+    if not most:
+        return None
+    if run.selection.failed_only:
+        for desk, each, left in zip(desks, backlogs, lefts, strict=True):
+            feed_back(desk.stage, each, left)
+    schema = desks[0].order.sources
+    key = schema.names[0]
+    named = (
+        left.select(key, F.lit(desk.order.recipe.name).alias("recipe")) for desk, left in zip(desks, lefts, strict=True)
     )
+    wanted = reduce(DataFrame.unionAll, named).groupBy(key).agg(F.collect_set("recipe").alias(RECIPES.name))
+    sources = every_source(desks[0].stage, desks[0].order).join(wanted, key)
+    # In an order of the run's own, so that two runs at once begin at different ends.
+    return Pending(sources.orderBy(F.xxhash64(key, F.lit(run.run_id))), schema.append(RECIPES), most)
 
 
-def covered(stage: Stage, recipe: Recipe, asked: RecipeSettings) -> DataFrame:
-    """The sources that a recipe is run over: those the corpus file asks for, and of them those the run selects."""
-    selection = stage.run.selection
-    if recipe.table == CONTEXTS.name:
-        return selection.of(limited(questions(stage), "question_id", asked.limit))
-    sources = limited(passages(stage, asked.pages), "text_hash", asked.limit)
-    if not (selection.dated or selection.where):
-        return sources
-    # A text may stand in several chunks: it is meant if one of them is.
-    return sources.join(selection.of(given_chunks(stage)), "text_hash", "left_semi")
+def _count(desks: Sequence[Desk], backlogs: Sequence[Backlog], lefts: Sequence[DataFrame]) -> None:
+    """Put sources, and those that need no work, into the ledgers: one query for all recipes."""
+    counts = [
+        frame.select(F.lit(place).alias("place"), F.lit(kind).alias("kind"))
+        for place, (each, left) in enumerate(zip(backlogs, lefts, strict=True))
+        for kind, frame in (("sources", each.sources), ("left", left))
+    ]
+    counted = reduce(DataFrame.unionAll, counts).groupBy("place", "kind").count()
+    found = {(row["place"], row["kind"]): row["count"] for row in counted.collect()}
+    for place, desk in enumerate(desks):
+        desk.stage.ledger.rows_in = found.get((place, "sources"), 0)
+        desk.stage.ledger.skipped = desk.stage.ledger.rows_in - found.get((place, "left"), 0)
 
 
-def given_chunks(stage: Stage) -> DataFrame:
-    """Live chunks whose text language models may be sent."""
-    return stage.read(CHUNKS).where(SHOWN_TO_MODELS)
+def _writer(run: Run, ordered: Sequence[Order], open_model: Callable[[], LanguageModel]) -> Writer:
+    recipes, settings = [order.recipe for order in ordered], run.corpus.language_model
+    return OnSpark(recipes, settings) if settings.where == "spark" else InThisProcess(recipes, open_model)
 
 
-def passages(stage: Stage, pages: Sequence[str]) -> DataFrame:
-    """Distinct texts of live chunks that are not withheld: pages with the same paragraph share its model work.
-
-    Args:
-        pages: regular expressions; only chunks of pages whose URL matches one are taken, if there are any.
-    """
-    live = given_chunks(stage)
-    if pages:
-        live = live.where(F.col("url").rlike("|".join(f"(?:{pattern})" for pattern in pages)))
-    return live.select(*PASSAGES.names).dropDuplicates(["text_hash"])
-
-
-def questions(stage: Stage) -> DataFrame:
-    return stage.read(QUESTIONS).where("live").select(*ASKED.names)
-
-
-def limited(sources: DataFrame, key: str, limit: int | None) -> DataFrame:
-    """The first `limit` sources by key: keys are hashes, so this is a sample that stays as the corpus grows."""
-    return sources if limit is None else sources.orderBy(key).limit(limit)
+def _write(run: Run, desks: Mapping[str, Desk], pending: Sequence[Pending], writer: Writer) -> None:
+    ledgers = [desk.stage.ledger for desk in desks.values()]
+    run.progress.begin("write " + " ".join(desks), sum(each.rows_in - each.skipped for each in ledgers), "texts")
+    try:
+        with (
+            closing(writer.written(run.warehouse, pending, _Wanted(run, desks))) as written,
+            Commits() as commits,
+        ):
+            for batch in batches(desks, written):
+                commits.submit(partial(commit, desks, batch))
+    finally:
+        run.progress.end()
+    if run.spent:
+        for ledger in ledgers:
+            ledger.detail = f"stopped at {run.tokens:,} tokens, as it was told to"
 
 
-def _refuse_too_many_failures(stage: Stage, recipe: Recipe) -> None:
-    ledger = stage.ledger
-    worked = ledger.rows_in - ledger.skipped
-    if worked and ledger.quarantined / worked > recipe.max_failure_rate:
-        raise ModelError(
-            f"{ledger.quarantined} of {worked} sources gave no usable output, more than the "
-            f"{recipe.max_failure_rate:.0%} that recipe {recipe.name!r} allows",
-            where=ledger.stage,
-            left_behind="The others are committed, the failed ones are in quarantine with their reasons",
-            remedy=f"Look at table quarantine where stage = '{ledger.stage}', then mend the recipe",
-        )
+class _Wanted:
+    """Which sources are still wanted when their turn comes: see `tasks.writers.StillWanted`."""
+
+    def __init__(self, run: Run, desks: Mapping[str, Desk]) -> None:
+        self._run = run
+        self._desks = desks
+        self._looked = time.monotonic()
+
+    def __call__(self, sources: Sequence[Source]) -> list[Source]:
+        if self._run.spent:
+            return []
+        if time.monotonic() - self._looked < COMMIT_SECONDS:
+            return list(sources)
+        self._looked = time.monotonic()
+        keys = [source.key for source in sources]
+        known = {name: self._known(desk, keys) for name, desk in self._desks.items()}
+        return [left for source in sources if (left := self._without(source, known)).recipes]
+
+    def _known(self, desk: Desk, keys: Sequence[str]) -> set[str]:
+        """Of these sources, those that the recipe has rows for by now."""
+        key, table, warehouse = SOURCE_KEYS[desk.order.recipe.table], desk.order.table, self._run.warehouse
+        mine = F.broadcast(warehouse.frame(pa.table({key: pa.array(keys, pa.string())})))
+        stored = warehouse.read(table).where(F.col("recipe_id") == desk.order.recipe_id)
+        found = stored.join(mine, key, "left_semi").select(key).distinct()
+        return {str(known) for known in warehouse.arrow(table, found)[key].to_pylist()}
+
+    def _without(self, source: Source, known: Mapping[str, set[str]]) -> Source:
+        """The source without the recipes that another run was faster with."""
+        done = {name for name in source.recipes if source.key in known[name]}
+        for name in done:
+            self._desks[name].stage.ledger.skipped += 1
+        return Source(source.key, source.values, source.recipes - done)

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.language import Generation, LanguageModel, Message, Sampling
+from models.language import Generation, LanguageModel, Message, Request, Sampling, answers
 from schemas.hashing import normalise
 from tasks.extraction.blocks import Block, elements_around
 from tasks.extraction.roles import ROLES, Role
@@ -91,8 +91,8 @@ def ask_roles(model: LanguageModel, elements: Sequence[Surrounded]) -> list[tupl
         ModelError: the model does not answer.
     """
     prompts = [role_prompt(instruction, element) for element in elements for instruction in INSTRUCTIONS]
-    answers = iter([_read(generation) for generation in model.generate(prompts, SAMPLING, SCHEMA)])
-    return [tuple(next(answers) for _ in INSTRUCTIONS) for _ in elements]
+    answered = iter(answers(model, [Request(prompt, SAMPLING, SCHEMA) for prompt in prompts]))
+    return [tuple(_read(next(answered)) for _ in INSTRUCTIONS) for _ in elements]
 
 
 def vote(cast: Sequence[Role | None]) -> Role | None:

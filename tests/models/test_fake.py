@@ -7,7 +7,7 @@ import numpy as np
 
 from models.encoder import Encoder
 from models.fake import FakeEncoder, FakeLanguageModel
-from models.language import LanguageModel, Message, Sampling
+from models.language import LanguageModel, Message, Request, Sampling, answers
 from tasks.recipes import load_recipe
 
 PROMPT: list[Message] = [{"role": "user", "content": "Bisection keeps a list sorted while items are inserted."}]
@@ -22,24 +22,25 @@ def test_they_are_what_they_stand_in_for() -> None:
 
 def test_output_depends_on_prompt_and_seed_only() -> None:
     first, again = FakeLanguageModel(), FakeLanguageModel()
-    assert first.generate([PROMPT], SAMPLING) == again.generate([PROMPT], SAMPLING)
-    other_seed = first.generate([PROMPT], Sampling(max_tokens=16, seed=1))
-    assert other_seed != again.generate([PROMPT], SAMPLING)
+    asked = Request(PROMPT, SAMPLING)
+    assert answers(first, [asked]) == answers(again, [asked])
+    assert answers(first, [Request(PROMPT, Sampling(max_tokens=16, seed=1))]) != answers(again, [asked])
     assert first.calls == 2
-    assert first.prompts == [PROMPT, PROMPT]
+    assert list(first.prompts) == [PROMPT, PROMPT]
 
 
 def test_output_fits_the_schemas_of_shipped_recipes() -> None:
     for name in ("keywords", "summary"):
         schema = load_recipe(name).output
         assert schema
-        (made,) = FakeLanguageModel().generate([PROMPT], SAMPLING, schema)
+        (made,) = answers(FakeLanguageModel(), [Request(PROMPT, SAMPLING, schema)])
         jsonschema.validate(json.loads(made.text), schema)
 
 
 def test_a_prompt_that_is_too_long_is_refused_alone() -> None:
     long: list[Message] = [{"role": "user", "content": "word " * 300}]
-    refused, made = FakeLanguageModel(context_tokens=256).generate([long, PROMPT], SAMPLING)
+    asked = [Request(long, SAMPLING), Request(PROMPT, SAMPLING)]
+    refused, made = answers(FakeLanguageModel(context_tokens=256), asked)
     assert (refused.finish_reason, refused.prompt_tokens, refused.output_tokens) == ("too_long", 0, 0)
     assert made.finish_reason == "stop"
     assert made.text

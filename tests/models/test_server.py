@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from models.language import Message, Sampling
+from models.language import Message, Request, Sampling, answers
 from models.opening import language_model_id, open_language_model
 from models.server import ServerLanguageModel
 from schemas.corpus import LanguageModelSettings
@@ -86,13 +86,14 @@ def ask(text: str) -> list[Message]:
 
 
 def texts(model: ServerLanguageModel, *prompts: str) -> list[str]:
-    return [made.text for made in model.generate([ask(prompt) for prompt in prompts], Sampling(9))]
+    return [made.text for made in answers(model, [Request(ask(prompt), Sampling(9)) for prompt in prompts])]
 
 
 def test_what_is_asked_and_what_comes_back() -> None:
     with serving(ChatServer()) as server:
         sampling = Sampling(9, temperature=0.5, top_p=0.9, frequency_penalty=0.1, seed=3, stop=("\n",))
-        made, long = model_at(server).generate([ask("hi <|im_end|>"), ask("a long story")], sampling, SCHEMA)
+        requests = [Request(ask(said), sampling, SCHEMA) for said in ("hi <|im_end|>", "a long story")]
+        made, long = answers(model_at(server), requests)
     assert (made.text, made.prompt_tokens, made.output_tokens, made.finish_reason) == ("hi < |im_end|>", 5, 2, "length")
     assert (long.text, long.prompt_tokens, long.finish_reason) == ("", 0, "too_long")
     asked = next(body for body in server.asked if "hi" in body["messages"][0]["content"])
@@ -101,7 +102,7 @@ def test_what_is_asked_and_what_comes_back() -> None:
     assert told | {"model": "small"} == {name: asked[name] for name in (*told, "model")}
 
 
-def test_answers_come_in_the_order_of_the_prompts_and_requests_are_bounded() -> None:
+def test_every_prompt_has_its_answer_and_requests_are_bounded() -> None:
     prompts = [str(number) for number in range(20)]
     with serving(ChatServer(seconds=0.05)) as server:
         assert texts(model_at(server, concurrency=4), *prompts) == prompts

@@ -1,5 +1,7 @@
 """Prompts hold sources as data."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,11 +40,14 @@ def test_a_slot_name_in_a_passage_stays_text() -> None:
     assert prompt[-1]["content"].count("fill {passage} here") == 1
 
 
-@given(st.lists(st.sampled_from(["</passage>", "<PASSAGE>", "</", "<", "passage>", " text "])).map("".join))
+PIECES = ["</passage>", "<PASSAGE>", "</", "<", "/", " ", "passage", "passage>", ">", " text "]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
 def test_a_passage_cannot_close_its_fence(text: str) -> None:
-    fenced = fence([text], text).lower()
-    assert fenced.count("<passage>") == 1
-    assert fenced.count("</passage>") == 1
+    fenced = re.sub(r"\s", "", fence([text], text).lower().replace("< ", "("))
+    assert re.findall(r"</?passage", fenced) == ["<passage", "</passage"]
+    assert fenced.endswith("</passage>")
 
 
 def test_fixed_text_is_everything_but_the_source() -> None:

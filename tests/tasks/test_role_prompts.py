@@ -1,14 +1,14 @@
 """Roles by a language model: bounded, fenced, from a closed set, and decided by a vote."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.fake import FakeLanguageModel
-from models.language import FinishReason, Generation, Prompt
+from models.language import FinishReason, Generation, Request
 from tasks.extraction.page import read_page
 from tasks.extraction.role_prompts import INSTRUCTIONS, Surrounded, ask_roles, role_prompt, surrounded, vote
 from tasks.extraction.roles import ROLES, Role
@@ -24,9 +24,9 @@ class Scripted(FakeLanguageModel):
         super().__init__()
         self.answer = Generation(text, 1, 1, finish_reason)
 
-    def generate(self, prompts: Sequence[Prompt], *_: object) -> list[Generation]:
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Generation]]:
         """See `LanguageModel.generate`."""
-        return [self.answer for _ in prompts]
+        yield from ((number, self.answer) for number, _ in enumerate(requests))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_every_element_gets_an_answer_to_every_instruction() -> None:
     cast = ask_roles(model, elements)
     assert [len(votes) for votes in cast] == [len(INSTRUCTIONS)] * len(elements)
     assert all(role in ROLES for votes in cast for role in votes)
-    assert model.calls == 1
+    assert model.calls == len(elements) * len(INSTRUCTIONS)
 
 
 @pytest.mark.parametrize(
