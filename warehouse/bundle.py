@@ -18,7 +18,7 @@ from schemas.hashing import digest, fingerprint
 from schemas.passage import passage_text
 from warehouse.dense import DENSE_FILE, DenseIndex, vectors_of, write_dense
 from warehouse.durable import put_folder
-from warehouse.lexical import LEXICAL_FOLDER, LexicalIndex, write_lexical
+from warehouse.lexical import LEXICAL_FOLDER, LexicalIndex, ScoredIndex, write_lexical
 from warehouse.manifest import (
     FORMAT,
     MANIFEST,
@@ -115,7 +115,10 @@ class Bundle:
     @cached_property
     def lexical(self) -> LexicalIndex:
         """BM25."""
-        return LexicalIndex(self.folder / LEXICAL_FOLDER, self.manifest.parameters)
+        folder, parameters = self.folder / LEXICAL_FOLDER, self.manifest.parameters
+        if self.manifest.format == 1:
+            return ScoredIndex(folder, parameters, self.manifest.texts)
+        return LexicalIndex(folder, parameters)
 
     def refuse_other_encoder(self, encoder_id: str) -> None:
         """Raises BundleError unless the bundle's vectors are of this encoder."""

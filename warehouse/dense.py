@@ -1,7 +1,6 @@
 """The dense index: one unit vector per distinct text, searched by inner product with FAISS."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +10,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from schemas.errors import BundleError
+from warehouse.segments import Found
 
 DENSE_FILE = "dense.faiss"
-
-
-@dataclass(frozen=True)
-class Found:
-    """Texts found for q queries, best first.
-
-    Attributes:
-        scores: q by at most k.
-        numbers: of the texts, q by at most k.
-    """
-
-    scores: NDArray[np.float32]
-    numbers: NDArray[np.int64]
 
 
 def vectors_of(text_hashes: pa.StringArray, vectors: pa.Table) -> NDArray[np.float32]:

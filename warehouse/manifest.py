@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.errors import BundleError
 
-FORMAT = 1
+# 1 kept finished BM25 scores, as bm25s writes them.
+FORMAT = 2
 MANIFEST = "manifest.json"
-LIBRARIES = ("bm25s", "faiss-cpu", "numpy", "pyarrow", "PyStemmer")
+LIBRARIES = ("bm25s", "faiss-cpu", "numpy", "pyarrow", "PyStemmer", "scipy")
 REBUILD = "Roll back to another version, or build this one again: nightjar nightly CORPUS"
 
 
