@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from warehouse.segments import Found
 
@@ -46,12 +46,14 @@ class Queries:
     weights: NDArray[np.float32]
 
     @classmethod
-    def of(cls, queries: Sequence[tuple[Sequence[int], Sequence[float]]]) -> "Queries":
+    def of(cls, queries: Sequence[tuple[ArrayLike, ArrayLike]]) -> "Queries":
         """Queries given as columns and weights each."""
-        starts = np.cumsum([0, *(len(columns) for columns, _ in queries)], dtype=np.int64)
-        columns = np.fromiter((column for columns, _ in queries for column in columns), np.int64, starts[-1])
-        weights = np.fromiter((weight for _, weights in queries for weight in weights), np.float32, starts[-1])
-        return cls(starts, columns, weights)
+        columns = [np.asarray(columns, np.int64) for columns, _ in queries]
+        weights = [np.asarray(weights, np.float32) for _, weights in queries]
+        starts = np.cumsum([0, *map(len, columns)], dtype=np.int64)
+        if not queries:
+            return cls(starts, np.empty(0, np.int64), np.empty(0, np.float32))
+        return cls(starts, np.concatenate(columns), np.concatenate(weights))
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -85,6 +87,11 @@ class Postings:
 
     def __init__(self, starts: NDArray[np.int64], texts: NDArray[np.int32], values: NDArray[Any]) -> None:
         self._starts, self._texts, self._values = starts, texts, values
+
+    @property
+    def columns(self) -> int:
+        """Number of lists."""
+        return len(self._starts) - 1
 
     def length(self, column: int) -> int:
         """How many texts stand in a list."""
