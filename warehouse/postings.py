@@ -1,8 +1,7 @@
 """Inverted lists, memory-mapped, and the exact search in them that BM25 and learned sparse retrieval share.
 
 A query adds up the lists of its terms and keeps the best, in compiled code that lets go of Python's lock: batches are
-spread over threads. Only texts that share a term with the query are touched. Numba compiles it on first use and keeps
-the machine code beside this file.
+spread over threads. Numba compiles it on first use and keeps the machine code beside this file.
 """
 
 import os
@@ -159,70 +158,49 @@ def _spread(search: Search, queries: Queries) -> Found:
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _saturated(starts, texts, values, norms, query_starts, columns, weights, alive, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    scores, touched = np.zeros(len(norms), np.float32), np.empty(_most_touched(starts, query_starts, columns), np.int32)
+    scores = np.zeros(len(norms), np.float32)
     queries = len(query_starts) - 1
     best_scores, best_texts = np.zeros((queries, k), np.float32), np.full((queries, k), NONE, np.int64)
     for query in range(queries):
-        count = 0
         for term in range(query_starts[query], query_starts[query + 1]):
+            weight = weights[term]
             for place in range(starts[columns[term]], starts[columns[term] + 1]):
                 text, value = texts[place], np.float32(values[place])
-                if scores[text] == 0:
-                    touched[count] = text
-                    count += 1
-                scores[text] += weights[term] * (value / (value + norms[text]))
-        _take_best(scores, touched[:count], alive, best_scores[query], best_texts[query])
+                scores[text] += weight * (value / (value + norms[text]))
+        _take_best(scores, alive, best_scores[query], best_texts[query])
     return best_scores, best_texts
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _plain(starts, texts, values, query_starts, columns, weights, alive, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    scores, touched = np.zeros(len(alive), np.float32), np.empty(_most_touched(starts, query_starts, columns), np.int32)
+    scores = np.zeros(len(alive), np.float32)
     queries = len(query_starts) - 1
     best_scores, best_texts = np.zeros((queries, k), np.float32), np.full((queries, k), NONE, np.int64)
     for query in range(queries):
-        count = 0
         for term in range(query_starts[query], query_starts[query + 1]):
+            weight = weights[term]
             for place in range(starts[columns[term]], starts[columns[term] + 1]):
-                text = texts[place]
-                if scores[text] == 0:
-                    touched[count] = text
-                    count += 1
-                scores[text] += weights[term] * np.float32(values[place])
-        _take_best(scores, touched[:count], alive, best_scores[query], best_texts[query])
+                scores[texts[place]] += weight * np.float32(values[place])
+        _take_best(scores, alive, best_scores[query], best_texts[query])
     return best_scores, best_texts
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _most_touched(starts, query_starts, columns):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Postings of the query that has most: a text whose score is still 0 may be touched again."""
-    most = 0
-    for query in range(len(query_starts) - 1):
-        touched = 0
-        for term in range(query_starts[query], query_starts[query + 1]):
-            touched += starts[columns[term] + 1] - starts[columns[term]]
-        most = max(most, touched)
-    return most
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _take_best(scores, touched, alive, best_scores, best_texts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Move the best scores out of the touched ones, and set all of those back to 0."""
-    k = len(best_scores)
+def _take_best(scores, alive, best_scores, best_texts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Move the best scores above 0 out of all, and set all back to 0."""
     heap = [(np.float32(0), np.int64(0))]
     heappop(heap)
-    for text in touched:
-        score = scores[text]
-        scores[text] = 0
-        if len(heap) == k and score < heap[0][0]:
-            continue
-        if score <= 0 or not alive[text]:
-            continue
-        entry = (score, -np.int64(text))
-        if len(heap) < k:
-            heappush(heap, entry)
-        elif entry > heap[0]:
-            heapreplace(heap, entry)
+    least = np.float32(0)
+    for text in range(len(scores)):
+        # An equal score of a later text is no better, so that a comparison of scores is enough.
+        if scores[text] > least and alive[text]:
+            if len(heap) < len(best_scores):
+                heappush(heap, (scores[text], -text))
+            else:
+                heapreplace(heap, (scores[text], -text))
+            if len(heap) == len(best_scores):
+                least = heap[0][0]
+    scores[:] = 0
     for place in range(len(heap) - 1, -1, -1):
-        score, text = heappop(heap)
-        best_scores[place], best_texts[place] = score, -text
+        best_scores[place], text = heappop(heap)
+        best_texts[place] = -text
