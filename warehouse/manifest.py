@@ -62,6 +62,14 @@ class Manifest(Frozen):
         features: feature rows in it.
         files: by path inside the bundle.
         libraries: versions that built it; other ones may write other bytes for the same content.
+        content: of its rows, as `warehouse.content` adds it up, in hexadecimal digits.
+        sparse_encoder_id: encoder of the learned sparse vectors; None for a bundle without them.
+        asked_recipes: recipe_ids whose rows it was to have, also where there were none.
+        segments: texts in each segment, dead ones among them; the first lies in the bundle's own folder.
+        dead: texts that changed or are gone since their segment was written. `texts`, `chunks` and `features` are
+            without them.
+        parent: index version that the first segments are shared with; None where all was written at once.
+        changed: texts that came, changed or went since the parent.
     """
 
     format: int = FORMAT
@@ -76,6 +84,13 @@ class Manifest(Frozen):
     features: int
     files: dict[str, StoredFile]
     libraries: dict[str, str]
+    content: str = ""
+    sparse_encoder_id: str | None = None
+    asked_recipes: tuple[str, ...] = ()
+    segments: tuple[int, ...] = ()
+    dead: int = 0
+    parent: str | None = None
+    changed: int = 0
 
     def write(self, folder: Path) -> None:
         """Write the manifest into a bundle's folder."""

@@ -55,6 +55,11 @@ class Texts:
         """How many are alive."""
         return int(self.alive.sum())
 
+    @property
+    def all_alive(self) -> bool:
+        """Whether none is dead."""
+        return self.living == len(self.alive)
+
     @cached_property
     def alive_by_segment(self) -> list[NDArray[np.bool_]]:
         """The part of `alive` of each segment."""
