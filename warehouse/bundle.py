@@ -304,7 +304,7 @@ def write_segment(folder: Path, source: Source, vectors: pa.Table, sparse_vector
     write_lexical(folder / LEXICAL_FOLDER, passage_texts(chunks.take(first_rows)), source.parameters)
     if sparse_vectors is not None:
         write_sparse(folder / SPARSE_FOLDER, text_hashes, sparse_vectors)
-    return matrix.shape[1]
+    return int(matrix.shape[1])
 
 
 def _write(folder: Path, source: Source, vectors: pa.Table, sparse_vectors: pa.Table | None) -> Manifest:

@@ -104,6 +104,9 @@ class LexicalIndex:
         texts: of all segments; all of one segment, when left out.
         dead_terms: `segment`, `column` and `texts`: in how many dead texts of a segment each term stands.
 
+    Attributes:
+        dead: `dead_terms`.
+
     Raises:
         BundleError: a folder is not readable.
     """
@@ -120,7 +123,8 @@ class LexicalIndex:
         self._segments = [Segment(each) for each in (folder, *later)]
         self._texts = texts or Texts.whole(self.size)
         self._parameters = parameters
-        for row in dead_terms.to_pylist() if dead_terms else ():
+        self.dead = DEAD_TERMS.empty_table() if dead_terms is None else dead_terms
+        for row in self.dead.to_pylist():
             self._segments[row["segment"]].forget(row["column"], row["texts"])
 
     @property
@@ -158,7 +162,7 @@ class LexicalIndex:
         """The terms of a text, in order and with repetitions, as the index holds them."""
         return self._analyser.terms(text)
 
-    def dead_terms(self, segment: int, texts: Iterable[str]) -> pa.Table:
+    def terms_of(self, segment: int, texts: Iterable[str]) -> pa.Table:
         """In how many of some texts of a segment each term stands: `segment`, `column` and `texts`."""
         counts = Counter(term for text in texts for term in set(self.terms(text)))
         columns = sorted((self._segments[segment].vocabulary[term], count) for term, count in counts.items())

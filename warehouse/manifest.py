@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -97,6 +98,30 @@ class Manifest(Frozen):
         (folder / MANIFEST).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows go into an index, and how it is built.
+
+    Attributes:
+        encoder_id: of its vectors.
+        recipe_ids: of its features, sorted.
+        sparse_encoder_id: of its learned sparse vectors; None for an index without them.
+        parameters: of its parts.
+    """
+
+    encoder_id: str
+    recipe_ids: tuple[str, ...]
+    sparse_encoder_id: str | None = None
+    parameters: Parameters = field(default_factory=Parameters)
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Wanted":
+        """What went into a version."""
+        written = [recipe_id for recipe_ids in manifest.recipes.values() for recipe_id in recipe_ids]
+        recipe_ids = tuple(sorted({*manifest.asked_recipes, *written}))
+        return cls(manifest.encoder_id, recipe_ids, manifest.sparse_encoder_id, manifest.parameters)
+
+
 def differing_files(one: Manifest, other: Manifest) -> list[str]:
     """Files whose bytes two bundles do not share, among them those that only one has; sorted.
 
@@ -123,12 +148,17 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError("the bundle's manifest is not readable", where=str(path), remedy=REBUILD) from error
 
 
-def stored_files(folder: Path) -> dict[str, StoredFile]:
-    """Every file of a bundle but its manifest, in the order of their paths."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+def stored_files(folder: Path, without: Container[str] = ()) -> dict[str, StoredFile]:
+    """Every file of a bundle but its manifest, in the order of their paths.
+
+    Args:
+        without: paths inside the bundle that are left out.
+    """
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {
-        path.relative_to(folder).as_posix(): StoredFile(bytes=path.stat().st_size, sha256=sha256_of(path))
-        for path in paths
+        name: StoredFile(bytes=path.stat().st_size, sha256=sha256_of(path))
+        for name, path in paths.items()
+        if name != MANIFEST and name not in without
     }
 
 

@@ -188,7 +188,7 @@ def _plain(starts, texts, values, query_starts, columns, weights, alive, k):  # 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _take_best(scores, alive, best_scores, best_texts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Move the best scores above 0 out of all, and set all back to 0."""
-    heap = [(np.float32(0), np.int64(0))]
+    heap: Any = [(np.float32(0), np.int64(0))]
     heappop(heap)
     least = np.float32(0)
     for text in range(len(scores)):

@@ -125,6 +125,12 @@ class StoredFields:
         described = np.isin(self._described, numbers)
         return self._rows_of(np.sort(numbers)), self._features.filter(pa.array(described))
 
+    def features_without(self, numbers: NDArray[np.int64]) -> pa.Table:
+        """Features of all living texts but some."""
+        kept = self.texts.alive.copy()
+        kept[numbers] = False
+        return self._features.filter(pa.array(kept[self._described]))
+
     def _rows_of(self, numbers: NDArray[np.int64]) -> pa.Table:
         begins, ends = self._first_row[numbers], self._first_row[numbers + 1]
         kept = np.zeros(len(self._rows) + 1, np.int8)

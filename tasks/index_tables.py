@@ -1,0 +1,124 @@
+"""What an index version is made of, read from pinned tables: all of it, or what changed since another version."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from schemas.chunks import CHUNKS
+from schemas.embeddings import EMBEDDINGS
+from schemas.features import FEATURES
+from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
+from schemas.table import Table
+from warehouse.bundle import Bundle, Source
+from warehouse.manifest import Manifest, Wanted
+from warehouse.tables import Warehouse
+
+Read = Callable[[Table], DataFrame]  # a table at the version that counts
+VECTOR = ("text_hash", "vector")
+SPARSE_VECTOR = ("text_hash", "terms", "weights")
+
+
+@dataclass(frozen=True)
+class IndexTables:
+    """The tables that an index is made of, each at one version.
+
+    Attributes:
+        read: a table at its version.
+        versions: Delta version of each table.
+    """
+
+    warehouse: Warehouse
+    read: Read
+    versions: Mapping[str, int]
+    wanted: Wanted
+
+    def source(self, among: "pa.Array[Any] | None" = None) -> Source:
+        """Live passages, and the features of the wanted recipes; of some texts, or of all.
+
+        Features of a text whose every passage is withheld stay in their table, as history, and out of the index.
+        """
+        recipes = F.col("recipe_id").isin(list(self.wanted.recipe_ids))
+        chunks = self._rows(CHUNKS, self.read(CHUNKS).where("live"), among)
+        features = self._rows(FEATURES, self.read(FEATURES).where(recipes), among)
+        return Source(
+            chunks,
+            describable(features, chunks),
+            self.wanted.encoder_id,
+            dict(self.versions),
+            self.wanted.parameters,
+            self.wanted.sparse_encoder_id,
+            self.wanted.recipe_ids,
+        )
+
+    def vectors(self) -> pa.Table:
+        """Vectors of the live texts."""
+        return self._live(EMBEDDINGS, self.wanted.encoder_id, VECTOR)
+
+    def sparse_vectors(self, among: "pa.Array[Any] | None" = None) -> pa.Table | None:
+        """Learned sparse vectors of some texts, or of the live ones; None for an index without them."""
+        encoder_id = self.wanted.sparse_encoder_id
+        if encoder_id is None:
+            return None
+        if among is None:
+            return self._live(SPARSE_EMBEDDINGS, encoder_id, SPARSE_VECTOR)
+        rows = self._of_encoder(SPARSE_EMBEDDINGS, encoder_id, SPARSE_VECTOR)
+        return self._rows(SPARSE_EMBEDDINGS, rows, among)
+
+    def vectors_of(self, text_hashes: "pa.Array[Any]", since: Manifest) -> pa.Table:
+        """Vectors of some texts, which were most likely written since a version: the table is read only for others."""
+        feed = self._changes(EMBEDDINGS, since).where(F.col("encoder_id") == self.wanted.encoder_id)
+        new = self._rows(EMBEDDINGS, feed.where("change != 'delete'").select(*VECTOR), text_hashes)
+        rest = text_hashes.filter(pc.invert(pc.is_in(text_hashes, value_set=new["text_hash"])))
+        if not len(rest):
+            return new
+        old = self._rows(EMBEDDINGS, self._of_encoder(EMBEDDINGS, self.wanted.encoder_id, VECTOR), rest)
+        return pa.concat_tables([new, old])
+
+    def touched_since(self, bundle: Bundle) -> "pa.Array[Any]":
+        """Texts of which a passage or a wanted feature came, changed or went since a bundle was built.
+
+        Raises:
+            WarehouseError: the engine has no feed of changes, or it does not reach so far back.
+        """
+        since, passages = bundle.manifest, bundle.stored.chunks
+        moved = self.warehouse.arrow(CHUNKS, self._changes(CHUNKS, since).select("chunk_id", "text_hash"))
+        before = passages.filter(pc.is_in(passages["chunk_id"], value_set=moved["chunk_id"]))
+        features = self._changes(FEATURES, since).where(F.col("recipe_id").isin(list(self.wanted.recipe_ids)))
+        written = self.warehouse.arrow(FEATURES, features.select("text_hash").distinct())
+        columns = [*moved["text_hash"].chunks, *before["text_hash"].chunks, *written["text_hash"].chunks]
+        return pa.chunked_array(columns, pa.string()).combine_chunks().unique()
+
+    def _changes(self, table: Table, since: Manifest) -> DataFrame:
+        return self.warehouse.changes(table, since.table_versions[table.name], self.versions[table.name])
+
+    def _live(self, table: Table, encoder_id: str, columns: tuple[str, ...]) -> pa.Table:
+        live = self.read(CHUNKS).where("live").select("text_hash").distinct()
+        vectors = self._of_encoder(table, encoder_id, columns)
+        return self.warehouse.arrow(table, vectors.join(live, "text_hash", "left_semi"))
+
+    def _of_encoder(self, table: Table, encoder_id: str, columns: tuple[str, ...]) -> DataFrame:
+        return self.read(table).where(F.col("encoder_id") == encoder_id).select(*columns)
+
+    def _rows(self, table: Table, frame: DataFrame, among: "pa.Array[Any] | None") -> pa.Table:
+        if among is not None:
+            texts = self.warehouse.frame(pa.table({"text_hash": among}))
+            frame = frame.join(F.broadcast(texts), "text_hash", "left_semi")
+        return self.warehouse.arrow(table, frame)
+
+
+def tables_of(wanted: Wanted) -> tuple[Table, ...]:
+    """Tables that the rows of an index stand in."""
+    return (CHUNKS, EMBEDDINGS, FEATURES, *([SPARSE_EMBEDDINGS] if wanted.sparse_encoder_id else []))
+
+
+def describable(features: pa.Table, chunks: pa.Table) -> pa.Table:
+    """Features of the texts that some passage gives to language models."""
+    if "withheld" not in chunks.column_names:  # a version of the table from before it had the column
+        return features
+    given = chunks.filter(pc.field("withheld").is_null() | ~pc.field("withheld"))
+    return features.filter(pc.is_in(features["text_hash"], value_set=given["text_hash"].combine_chunks()))
