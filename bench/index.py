@@ -141,7 +141,7 @@ def lexical(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
 
     stemmer, folder, saved = Stemmer.Stemmer("english"), scratch / "lexical", scratch / "bm25s"
 
-    def tokens(texts: Sequence[str]) -> Any:
+    def tokens(texts: Sequence[str]) -> object:
         return bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False)
 
     def reference() -> None:
@@ -156,7 +156,7 @@ def lexical(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
     ours, other = LexicalIndex(folder, Parameters()), bm25s.BM25.load(saved, mmap=True, show_progress=False)
     other.backend = "numba"
 
-    def retrieve(queries: Sequence[str], threads: int) -> Any:
+    def retrieve(queries: Sequence[str], threads: int) -> object:
         asked = bm25s.tokenize(queries, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False)
         return other.retrieve(asked, k=K, n_threads=threads, show_progress=False)
 

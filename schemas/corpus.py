@@ -274,6 +274,12 @@ class IndexSettings(Settings):
 
     min_recall: float = Field(0.95, ge=0, le=1, description="recall@10 of the dense index against exact search")
     keep: int = Field(3, ge=1, description="published versions kept for rollback")
+    dense: Literal["auto", "flat", "ivf", "hnsw"] = Field(
+        "auto",
+        description="dense index: flat is exact, ivf and hnsw are approximate and used where they reach min_recall, "
+        "auto is flat below flat_below and ivf above",
+    )
+    flat_below: int = Field(200_000, ge=1, description="texts below which auto is exact")
     extend_from: int = Field(
         10_000,
         ge=1,

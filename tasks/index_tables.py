@@ -24,6 +24,21 @@ SPARSE_VECTOR = ("text_hash", "terms", "weights")
 
 
 @dataclass(frozen=True)
+class Moved:
+    """What became of passages and features since a bundle was built.
+
+    Attributes:
+        touched: texts of which a passage or a wanted feature came, changed or went.
+        chunks: live passages of touched texts, as the feed of changes has them.
+        unsure: touched texts that have passages which the feed does not tell of.
+    """
+
+    touched: "pa.Array[Any]"
+    chunks: pa.Table
+    unsure: "pa.Array[Any]"
+
+
+@dataclass(frozen=True)
 class IndexTables:
     """The tables that an index is made of, each at one version.
 
@@ -37,14 +52,19 @@ class IndexTables:
     versions: Mapping[str, int]
     wanted: Wanted
 
-    def source(self, among: "pa.Array[Any] | None" = None) -> Source:
-        """Live passages, and the features of the wanted recipes; of some texts, or of all.
+    def source(self) -> Source:
+        """All live passages, and the features of the wanted recipes.
 
         Features of a text whose every passage is withheld stay in their table, as history, and out of the index.
         """
-        recipes = F.col("recipe_id").isin(list(self.wanted.recipe_ids))
-        chunks = self._rows(CHUNKS, self.read(CHUNKS).where("live"), among)
-        features = self._rows(FEATURES, self.read(FEATURES).where(recipes), among)
+        return self._source(self.warehouse.arrow(CHUNKS, self.read(CHUNKS).where("live")), None)
+
+    def _source(self, chunks: pa.Table, among: "pa.Array[Any] | None") -> Source:
+        if self.wanted.recipe_ids:
+            recipes = F.col("recipe_id").isin(list(self.wanted.recipe_ids))
+            features = self._rows(FEATURES, self.read(FEATURES).where(recipes), among)
+        else:
+            features = FEATURES.schema.empty_table()
         return Source(
             chunks,
             describable(features, chunks),
@@ -71,6 +91,8 @@ class IndexTables:
 
     def vectors_of(self, text_hashes: "pa.Array[Any]", since: Manifest) -> pa.Table:
         """Vectors of some texts, which were most likely written since a version: the table is read only for others."""
+        if not len(text_hashes):
+            return pa.schema([EMBEDDINGS.schema.field(name) for name in VECTOR]).empty_table()
         feed = self._changes(EMBEDDINGS, since).where(F.col("encoder_id") == self.wanted.encoder_id)
         new = self._rows(EMBEDDINGS, feed.where("change != 'delete'").select(*VECTOR), text_hashes)
         rest = text_hashes.filter(pc.invert(pc.is_in(text_hashes, value_set=new["text_hash"])))
@@ -79,19 +101,38 @@ class IndexTables:
         old = self._rows(EMBEDDINGS, self._of_encoder(EMBEDDINGS, self.wanted.encoder_id, VECTOR), rest)
         return pa.concat_tables([new, old])
 
-    def touched_since(self, bundle: Bundle) -> "pa.Array[Any]":
-        """Texts of which a passage or a wanted feature came, changed or went since a bundle was built.
+    def moved_since(self, bundle: Bundle) -> Moved:
+        """What the feeds of changes tell about the time since a bundle was built.
 
         Raises:
             WarehouseError: the engine has no feed of changes, or it does not reach so far back.
         """
         since, passages = bundle.manifest, bundle.stored.chunks
-        moved = self.warehouse.arrow(CHUNKS, self._changes(CHUNKS, since).select("chunk_id", "text_hash"))
-        before = passages.filter(pc.is_in(passages["chunk_id"], value_set=moved["chunk_id"]))
-        features = self._changes(FEATURES, since).where(F.col("recipe_id").isin(list(self.wanted.recipe_ids)))
-        written = self.warehouse.arrow(FEATURES, features.select("text_hash").distinct())
-        columns = [*moved["text_hash"].chunks, *before["text_hash"].chunks, *written["text_hash"].chunks]
-        return pa.chunked_array(columns, pa.string()).combine_chunks().unique()
+        rows = self.warehouse.arrow(CHUNKS, self._changes(CHUNKS, since))
+        ids, hashes = passages["chunk_id"], passages["text_hash"]
+        known: Any = pc.is_in(ids, value_set=rows["chunk_id"])
+        columns = [rows["text_hash"], hashes.filter(known), self._described_since(since)]
+        touched: Any = pa.chunked_array([part for column in columns for part in column.chunks], pa.string())
+        touched = touched.combine_chunks().unique()
+        unsure: Any = hashes.filter(pc.and_not(pc.is_in(hashes, value_set=touched), known)).combine_chunks().unique()
+        living = rows.filter(pc.field("live") & (pc.field("change") != "delete"))
+        return Moved(touched, living.filter(pc.invert(pc.is_in(living["text_hash"], value_set=unsure))), unsure)
+
+    def moved_source(self, moved: Moved) -> Source:
+        """As `source`, of the texts that may have changed; of passages only those are read that no feed told."""
+        if not len(moved.unsure):
+            return self._source(moved.chunks.drop_columns(["change"]), moved.touched)
+        read = self._rows(CHUNKS, self.read(CHUNKS).where("live"), moved.unsure)
+        told = moved.chunks.select(read.column_names).cast(read.schema)
+        return self._source(pa.concat_tables([read, told]), moved.touched)
+
+    def _described_since(self, since: Manifest) -> "pa.ChunkedArray[Any]":
+        """Texts of which a wanted feature came, changed or went."""
+        moved = self.versions[FEATURES.name] > since.table_versions[FEATURES.name]
+        if not (moved and self.wanted.recipe_ids):
+            return pa.chunked_array([], pa.string())
+        written = self._changes(FEATURES, since).where(F.col("recipe_id").isin(list(self.wanted.recipe_ids)))
+        return self.warehouse.arrow(FEATURES, written.select("text_hash").distinct())["text_hash"]
 
     def _changes(self, table: Table, since: Manifest) -> DataFrame:
         return self.warehouse.changes(table, since.table_versions[table.name], self.versions[table.name])

@@ -19,7 +19,7 @@ from warehouse.bundle import Bundle, Source, build_bundle, indexes_folder, open_
 from warehouse.extension import Budget, Extension, extend_bundle, why_whole
 from warehouse.figures import check_bundle
 from warehouse.gates import GateResult, judge, write_page
-from warehouse.manifest import Manifest, Wanted, read_manifest
+from warehouse.manifest import Manifest, Parameters, Wanted, read_manifest
 from warehouse.pointer import Pointer, live_pointer, read_pointer, swap_pointer
 from warehouse.retention import retire_bundles
 from warehouse.tables import Warehouse
@@ -43,7 +43,9 @@ def build(
         BundleError: there is no chunk to index, or a chunk has no vector.
     """
     run = stage.run
-    wanted = Wanted(encoder_id, tuple(sorted(recipe_ids)), sparse_encoder_id)
+    settings = run.corpus.index
+    parameters = Parameters(dense=settings.dense, flat_below=settings.flat_below, min_recall=settings.min_recall)
+    wanted = Wanted(encoder_id, tuple(sorted(recipe_ids)), sparse_encoder_id, parameters)
     versions = {table.name: run.pin(table) for table in tables_of(wanted)}
     tables = IndexTables(run.warehouse, stage.read, versions, wanted)
     live = read_pointer(run.corpus.warehouse)
@@ -170,14 +172,14 @@ def _whole_or_extension(stage: Stage, tables: IndexTables, live: Pointer | None)
         parent = _opened(stage.run, live.index_id, verify=True)
         reason = why_whole(parent.manifest, tables.wanted, 0, budget)
         if not reason:
-            touched = tables.touched_since(parent)
-            reason = why_whole(parent.manifest, tables.wanted, len(touched), budget)
+            moved = tables.moved_since(parent)
+            reason = why_whole(parent.manifest, tables.wanted, len(moved.touched), budget)
     except (BundleError, WarehouseError) as error:
         reason = str(error)
     if reason:
         stage.ledger.detail = f"written anew: {reason}"
         return tables.source()
-    return Extension(parent, touched, tables.source(touched))
+    return Extension(parent, moved.touched, tables.moved_source(moved))
 
 
 def _put(stage: Stage, tables: IndexTables, made: Source | Extension) -> Bundle:

@@ -24,6 +24,7 @@ from warehouse.lexical import LEXICAL_FOLDER, LexicalIndex, ScoredIndex, write_l
 from warehouse.manifest import (
     FORMAT,
     MANIFEST,
+    Dense,
     Manifest,
     Parameters,
     check_files,
@@ -288,8 +289,13 @@ def _already_built(folder: Path) -> Bundle | None:
         return None
 
 
-def write_segment(folder: Path, source: Source, vectors: pa.Table, sparse_vectors: pa.Table | None) -> int:
-    """Write the files of a segment over the passages of a source. Returns the length of a vector.
+def write_segment(
+    folder: Path, source: Source, vectors: pa.Table, sparse_vectors: pa.Table | None
+) -> tuple[int, Dense]:
+    """Write the files of a segment over the passages of a source.
+
+    Returns:
+        Length of a vector, and what the dense index is.
 
     Raises:
         BundleError: a text without a vector, or vectors of several lengths.
@@ -300,24 +306,25 @@ def write_segment(folder: Path, source: Source, vectors: pa.Table, sparse_vector
     matrix = vectors_of(text_hashes, vectors)
     write_rows(folder / CHUNKS_FILE, chunks)
     write_rows(folder / FEATURES_FILE, source.stored_features)
-    write_dense(folder / DENSE_FILE, matrix)
+    dense = write_dense(folder / DENSE_FILE, matrix, source.parameters)
     write_lexical(folder / LEXICAL_FOLDER, passage_texts(chunks.take(first_rows)), source.parameters)
     if sparse_vectors is not None:
         write_sparse(folder / SPARSE_FOLDER, text_hashes, sparse_vectors)
-    return int(matrix.shape[1])
+    return int(matrix.shape[1]), dense
 
 
 def _write(folder: Path, source: Source, vectors: pa.Table, sparse_vectors: pa.Table | None) -> Manifest:
     chunks, features = source.stored_chunks, source.stored_features
     if not len(chunks):
         raise BundleError("there is no live chunk to index", remedy="Crawl some pages first: nightjar nightly CORPUS")
-    dimension = write_segment(folder, source, vectors, sparse_vectors)
+    dimension, dense = write_segment(folder, source, vectors, sparse_vectors)
     texts = len(source.text_hashes)
     return Manifest(
         index_id=source.index_id,
         encoder_id=source.encoder_id,
         sparse_encoder_id=source.sparse_encoder_id,
         dimension=dimension,
+        dense=dense,
         table_versions=dict(sorted(source.table_versions.items())),
         parameters=source.parameters,
         recipes=recipes_by_feature(features),

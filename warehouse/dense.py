@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from schemas.errors import BundleError
+from warehouse.manifest import Dense, Parameters
+from warehouse.neighbours import dense_index
 from warehouse.segments import Found, Texts
 
 DENSE_FILE = "dense.faiss"
@@ -51,20 +54,26 @@ def as_matrix(vectors: "pa.ChunkedArray[Any]") -> NDArray[np.float32]:
     return np.ascontiguousarray(lists.flatten().to_numpy(), dtype=np.float32).reshape(-1, lengths[0])
 
 
-def write_dense(path: Path, vectors: NDArray[np.float32]) -> None:
-    """Write a flat inner product index over the vectors, n by dimension.
+def write_dense(path: Path, vectors: NDArray[np.float32], parameters: Parameters | None = None) -> Dense:
+    """Write an inner product index over the vectors, n by dimension.
+
+    Args:
+        parameters: say of which kind; those of every index, when left out.
+
+    Returns:
+        Which kind it is.
 
     Raises:
         OSError: the disk is full or cannot be written.
     """
     import faiss
 
-    index = faiss.IndexFlatIP(vectors.shape[1])
-    index.add(vectors)
+    index, kind = dense_index(vectors, parameters or Parameters())
     # Given a path, FAISS closes the file without looking, and a full disk goes unnoticed.
     with path.open("wb") as file:
         writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
         faiss.write_index(index, writer)
+    return kind
 
 
 class DenseIndex:
@@ -131,12 +140,26 @@ def _read(path: Path) -> Any:  # noqa: ANN401
         raise BundleError("FAISS cannot read the index", where=str(path)) from error
 
 
+def _search(index: Any, queries: NDArray[np.float32], k: int) -> tuple[Any, Any]:  # noqa: ANN401
+    """The k best texts; an approximate index that saw fewer looks everywhere."""
+    faiss: Any = import_module("faiss")  # its stubs lack the settings of searches
+    scores, numbers = index.search(queries, k)
+    if numbers.min(initial=0) >= 0:
+        return scores, numbers
+    everywhere = (
+        faiss.SearchParametersIVF(nprobe=index.nlist)
+        if isinstance(index, faiss.IndexIVF)
+        else faiss.SearchParametersHNSW(efSearch=index.ntotal)
+    )
+    return index.search(queries, k, params=everywhere)  # type: ignore[no-any-return]
+
+
 def _living(index: Any, alive: NDArray[np.bool_], queries: NDArray[np.float32], k: int) -> Found:  # noqa: ANN401
     """The k best living texts of a segment: as many more are asked for as turn out to be dead."""
     size, dead = len(alive), len(alive) - int(alive.sum())
     asked = min(size, k + min(dead, k))
     while True:
-        scores, numbers = index.search(queries, asked)
+        scores, numbers = _search(index, queries, asked)
         if not dead:
             return Found(scores, numbers)
         held = (numbers >= 0) & alive[numbers]

@@ -167,7 +167,9 @@ def _write(folder: Path, extension: Extension, vectors: pa.Table, sparse_vectors
     new = folder / segment_folder(len(segments))
     if len(added.chunks):
         new.mkdir(parents=True)
-        write_segment(new, added, _with_stored(extension, vectors), sparse_vectors)
+        # As small as it is, exact search in it costs next to nothing.
+        flat = replace(added, parameters=added.parameters.model_copy(update={"dense": "flat"}))
+        write_segment(new, flat, _with_stored(extension, vectors), sparse_vectors)
         segments = (*segments, len(added.text_hashes))
     _write_dead(folder, extension)
     shared = set(files)

@@ -29,16 +29,34 @@ class Parameters(Frozen):
     """What can be chosen about an index.
 
     Attributes:
-        dense: kind of the dense index; flat compares a query with every vector.
+        dense: kind of the dense index; flat compares a query with every vector, and auto is flat below a size.
+        flat_below: that size, in texts.
+        min_recall: share of the exact ten nearest that an approximate index must find.
         k1: term frequency saturation of BM25.
         b: length normalisation of BM25.
         stemmer: Snowball stemmer that documents and queries go through.
     """
 
-    dense: Literal["flat"] = "flat"
+    dense: Literal["auto", "flat", "ivf", "hnsw"] = "auto"
+    flat_below: int = 200_000
+    min_recall: float = 0.95
     k1: float = 1.5
     b: float = 0.75
     stemmer: str = "english"
+
+
+class Dense(Frozen):
+    """What the dense index of a bundle's first segment is; later segments are flat.
+
+    Attributes:
+        kind: flat, ivf or hnsw.
+        search: lists that a search looks into (ivf), or its breadth (hnsw); 0 for flat.
+        recall: share of the exact ten nearest that it found of a sample when it was built.
+    """
+
+    kind: str = "flat"
+    search: int = 0
+    recall: float = 1.0
 
 
 class StoredFile(Frozen):
@@ -63,6 +81,7 @@ class Manifest(Frozen):
         features: feature rows in it.
         files: by path inside the bundle.
         libraries: versions that built it; other ones may write other bytes for the same content.
+        dense: what its dense index is.
         content: of its rows, as `warehouse.content` adds it up, in hexadecimal digits.
         sparse_encoder_id: encoder of the learned sparse vectors; None for a bundle without them.
         asked_recipes: recipe_ids whose rows it was to have, also where there were none.
@@ -85,6 +104,7 @@ class Manifest(Frozen):
     features: int
     files: dict[str, StoredFile]
     libraries: dict[str, str]
+    dense: Dense = Dense()
     content: str = ""
     sparse_encoder_id: str | None = None
     asked_recipes: tuple[str, ...] = ()
