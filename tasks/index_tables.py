@@ -146,7 +146,9 @@ class IndexTables:
         return self.read(table).where(F.col("encoder_id") == encoder_id).select(*columns)
 
     def _rows(self, table: Table, frame: DataFrame, among: "pa.Array[Any] | None") -> pa.Table:
-        if among is not None:
+        if among is not None and not len(among):
+            frame = frame.limit(0)
+        elif among is not None:
             texts = self.warehouse.frame(pa.table({"text_hash": among}))
             frame = frame.join(F.broadcast(texts), "text_hash", "left_semi")
         return self.warehouse.arrow(table, frame)
