@@ -274,10 +274,25 @@ class RecipeSettings(Settings):
 
 
 class IndexSettings(Settings):
-    """What an index version must prove before it serves."""
+    """How index versions are built, and what one must prove before it serves."""
 
     min_recall: float = Field(0.95, ge=0, le=1, description="recall@10 of the dense index against exact search")
     keep: int = Field(3, ge=1, description="published versions kept for rollback")
+    dense: Literal["auto", "flat", "ivf", "hnsw"] = Field(
+        "auto",
+        description="dense index: flat is exact, ivf and hnsw are approximate and used where they reach min_recall, "
+        "auto is flat below flat_below and ivf above",
+    )
+    flat_below: int = Field(200_000, ge=1, description="texts below which auto is exact")
+    extend_from: int = Field(
+        10_000,
+        ge=1,
+        description="texts from which a version is made of the one before and what changed; below, all is written anew",
+    )
+    most_segments: int = Field(12, ge=1, description="parts of one version; beyond, all is written anew")
+    most_dead: float = Field(
+        0.1, ge=0, le=1, description="share of texts changed or gone since all was written; beyond, it is written anew"
+    )
 
 
 class Corpus(Settings):

@@ -15,7 +15,7 @@ from schemas.hashing import fingerprint
 from serving.prf import compose
 from serving.search import WINDOW, Scored
 from warehouse.bundle import Bundle
-from warehouse.dense import Found
+from warehouse.segments import Found
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from schemas.errors import BundleError, NightjarError, UnknownName
 from serving.fusion import reciprocal_rank_fusion
 from serving.prf import Composed, compose
 from warehouse.bundle import Bundle, open_bundle
-from warehouse.dense import Found
 from warehouse.pointer import live_pointer
+from warehouse.segments import Found
 
 MODES = ("dense", "lexical", "hybrid")
 # Results of each kind that are fused, as deep as a list of results can reasonably be read.

@@ -1,39 +1,40 @@
 """The refresh: an index version is built from pinned tables, checked, and made live by one atomic swap."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.chunks import CHUNKS
-from schemas.embeddings import EMBEDDINGS
-from schemas.errors import BundleError
-from schemas.features import FEATURES
+from schemas.errors import BundleError, WarehouseError
 from schemas.indexes import INDEXES
 from schemas.table import Expectation, Table
+from tasks.index_tables import IndexTables, tables_of
 from tasks.run import Run, Stage
 from warehouse.bundle import Bundle, Source, build_bundle, indexes_folder, open_bundle
+from warehouse.extension import Budget, Extension, extend_bundle, why_whole
 from warehouse.figures import check_bundle
 from warehouse.gates import GateResult, judge, write_page
-from warehouse.manifest import Manifest, read_manifest
+from warehouse.manifest import Manifest, Parameters, Wanted, read_manifest
 from warehouse.pointer import Pointer, live_pointer, read_pointer, swap_pointer
 from warehouse.retention import retire_bundles
 from warehouse.tables import Warehouse
 
-Read = Callable[[Table], DataFrame]  # a table at the version that counts
-SOURCES = (CHUNKS, EMBEDDINGS, FEATURES)
 
-
-def build(stage: Stage, encoder_id: str, recipe_ids: Collection[str]) -> str | None:
+def build(
+    stage: Stage, encoder_id: str, recipe_ids: Collection[str], sparse_encoder_id: str | None = None
+) -> str | None:
     """Build an index version of the live chunks, unless the live one is of the same content.
+
+    It is made of the live version and what changed since, as long as that pays (`[index]` in the corpus file).
 
     Args:
         recipe_ids: of the features that go into it.
+        sparse_encoder_id: of the learned sparse vectors that go into it; None for none.
 
     Returns:
         The version's index_id; None where there is nothing to publish.
@@ -42,27 +43,31 @@ def build(stage: Stage, encoder_id: str, recipe_ids: Collection[str]) -> str | N
         BundleError: there is no chunk to index, or a chunk has no vector.
     """
     run = stage.run
-    versions = {table.name: run.pin(table) for table in SOURCES}
+    settings = run.corpus.index
+    parameters = Parameters(dense=settings.dense, flat_below=settings.flat_below, min_recall=settings.min_recall)
+    wanted = Wanted(encoder_id, tuple(sorted(recipe_ids)), sparse_encoder_id, parameters)
+    versions = {table.name: run.pin(table) for table in tables_of(wanted)}
+    tables = IndexTables(run.warehouse, stage.read, versions, wanted)
     live = read_pointer(run.corpus.warehouse)
     if live and _built_from(run, live) == versions:
         return None
-    source = _source(run.warehouse, stage.read, encoder_id, recipe_ids, versions)
-    stage.ledger.rows_in = len(source.chunks)
-    if live and source.index_id in (live.index_id, *live.withdrawn):
-        stage.ledger.skipped = len(source.chunks)
-        stage.ledger.detail = "the live index has this content" if source.index_id == live.index_id else "withdrawn"
+    made = _whole_or_extension(stage, tables, live)
+    stage.ledger.rows_in = len(made.source.chunks) if isinstance(made, Extension) else len(made.chunks)
+    if live and made.index_id in (live.index_id, *live.withdrawn):
+        stage.ledger.skipped = stage.ledger.rows_in
+        stage.ledger.detail = "the live index has this content" if made.index_id == live.index_id else "withdrawn"
         return None
-    run.progress.note(f"building index {source.index_id} of {len(source.chunks):,} chunks")
-    bundle = build_bundle(run.corpus.warehouse, source, _vectors(run.warehouse, stage.read, encoder_id))
+    bundle = _put(stage, tables, made)
     stage.append(INDEXES, INDEXES.rows([_index_row(run, bundle)]))
-    stage.ledger.rows_out = bundle.manifest.chunks
-    return source.index_id
+    return made.index_id
 
 
 def rebuild(warehouse: Warehouse, manifest: Manifest, root: str | Path) -> Bundle:
-    """Build an index version again from the table versions, recipes and encoder its manifest names.
+    """Build an index version again from the table versions, recipes and encoders its manifest names.
 
-    With the libraries that the manifest names the bytes are the same (`warehouse.manifest.differing_files`).
+    Of a version that was written at once the bytes are the same, with the libraries that the manifest names
+    (`warehouse.manifest.differing_files`). One that was made of a parent is written at once now: its content, its
+    index_id and its answers are the same.
 
     Args:
         root: where the bundle is written; the original's own root leaves a whole original as it is.
@@ -74,9 +79,8 @@ def rebuild(warehouse: Warehouse, manifest: Manifest, root: str | Path) -> Bundl
     def read(table: Table) -> DataFrame:
         return warehouse.read(table, version=manifest.table_versions[table.name])
 
-    recipe_ids = [recipe_id for written in manifest.recipes.values() for recipe_id in written]
-    source = _source(warehouse, read, manifest.encoder_id, recipe_ids, manifest.table_versions)
-    return build_bundle(root, source, _vectors(warehouse, read, manifest.encoder_id))
+    tables = IndexTables(warehouse, read, manifest.table_versions, Wanted.of(manifest))
+    return build_bundle(root, tables.source(), tables.vectors(), tables.sparse_vectors())
 
 
 def check(stage: Stage, index_id: str, encoder_id: str, pages: Path) -> None:
@@ -86,8 +90,9 @@ def check(stage: Stage, index_id: str, encoder_id: str, pages: Path) -> None:
         GateError: a gate did not hold; the version is marked as rejected and the live one serves on.
     """
     bundle = _opened(stage.run, index_id)
+    bundle.refuse_other_encoder(encoder_id)
     live_ids = stage.run.warehouse.arrow(CHUNKS, stage.read(CHUNKS).where("live").select("chunk_id"))["chunk_id"]
-    figures = check_bundle(bundle, live_ids, _vectors(stage.run.warehouse, stage.read, encoder_id))
+    figures = check_bundle(bundle, live_ids, _vectors(stage, bundle.manifest))
     result = judge(f"index-{index_id}", figures, gates(stage.run.corpus.index.min_recall))
     page = write_page(result, pages)
     _keep_verdict(stage, index_id, result)
@@ -145,8 +150,8 @@ def built_or_live(run: Run, built: str | None) -> Bundle:
     return _opened(run, built or live_pointer(run.corpus.warehouse).index_id)
 
 
-def _opened(run: Run, index_id: str) -> Bundle:
-    return open_bundle(indexes_folder(run.corpus.warehouse) / index_id, verify=False)
+def _opened(run: Run, index_id: str, *, verify: bool = False) -> Bundle:
+    return open_bundle(indexes_folder(run.corpus.warehouse) / index_id, verify=verify)
 
 
 def _built_from(run: Run, live: Pointer) -> dict[str, int]:
@@ -157,31 +162,53 @@ def _built_from(run: Run, live: Pointer) -> dict[str, int]:
         return {}
 
 
-def _source(
-    warehouse: Warehouse, read: Read, encoder_id: str, recipe_ids: Collection[str], versions: Mapping[str, int]
-) -> Source:
-    """What an index version is made of but the vectors: live chunks, and the features of some recipes.
+def _whole_or_extension(stage: Stage, tables: IndexTables, live: Pointer | None) -> Source | Extension:
+    """What the new version is made of: the live one and what changed, or everything; the ledger says why."""
+    settings = stage.run.corpus.index
+    budget = Budget(settings.extend_from, settings.most_segments, settings.most_dead)
+    if live is None:
+        return tables.source()
+    try:
+        parent = _opened(stage.run, live.index_id, verify=True)
+        reason = why_whole(parent.manifest, tables.wanted, 0, budget)
+        if not reason:
+            moved = tables.moved_since(parent)
+            reason = why_whole(parent.manifest, tables.wanted, len(moved.touched), budget)
+    except (BundleError, WarehouseError) as error:
+        reason = str(error)
+    if reason:
+        stage.ledger.detail = f"written anew: {reason}"
+        return tables.source()
+    return Extension(parent, moved.touched, tables.moved_source(moved))
 
-    Features of a text whose every passage is withheld stay in their table, as history, and out of the index.
-    """
-    chunks = warehouse.arrow(CHUNKS, read(CHUNKS).where("live"))
-    features = warehouse.arrow(FEATURES, read(FEATURES).where(F.col("recipe_id").isin(sorted(recipe_ids))))
-    return Source(chunks, describable(features, chunks), encoder_id, dict(versions))
+
+def _put(stage: Stage, tables: IndexTables, made: Source | Extension) -> Bundle:
+    """Write the version and say in the ledger what of it is new."""
+    run, root = stage.run, stage.run.corpus.warehouse
+    if isinstance(made, Source):
+        run.progress.note(f"building index {made.index_id} of {len(made.chunks):,} chunks")
+        bundle = build_bundle(root, made, tables.vectors(), tables.sparse_vectors())
+        stage.ledger.rows_out = bundle.manifest.chunks
+        return bundle
+    run.progress.note(f"building index {made.index_id}: {made.changed:,} texts changed")
+    vectors = tables.vectors_of(made.unembedded, since=made.parent.manifest)
+    bundle = extend_bundle(root, made, vectors, tables.sparse_vectors(made.added.text_hashes))
+    stage.ledger.rows_out = len(made.added.chunks)
+    stage.ledger.skipped = bundle.manifest.chunks - stage.ledger.rows_out
+    return bundle
 
 
-def describable(features: pa.Table, chunks: pa.Table) -> pa.Table:
-    """Features of the texts that some passage gives to language models."""
-    if "withheld" not in chunks.column_names:  # a version of the table from before it had the column
-        return features
-    given = chunks.filter(pc.field("withheld").is_null() | ~pc.field("withheld"))
-    return features.filter(pc.is_in(features["text_hash"], value_set=given["text_hash"].combine_chunks()))
-
-
-def _vectors(warehouse: Warehouse, read: Read, encoder_id: str) -> pa.Table:
-    """Vectors of the live texts."""
-    live = read(CHUNKS).where("live").select("text_hash").distinct()
-    vectors = read(EMBEDDINGS).where(F.col("encoder_id") == encoder_id).join(live, "text_hash", "left_semi")
-    return warehouse.arrow(EMBEDDINGS, vectors.select("text_hash", "vector"))
+def _vectors(stage: Stage, manifest: Manifest) -> pa.Table:
+    """What a version's gate compares its vectors with: all, or those of the texts that its parent does not have."""
+    wanted = Wanted.of(manifest)
+    tables = IndexTables(stage.run.warehouse, stage.read, manifest.table_versions, wanted)
+    if manifest.parent is None:
+        return tables.vectors()
+    parent = _opened(stage.run, manifest.parent)
+    stored = _opened(stage.run, manifest.index_id).stored
+    hashes = stored.chunks["text_hash"].combine_chunks().unique()
+    new = hashes.filter(pa.array(parent.stored.numbers(hashes) < 0))
+    return tables.vectors_of(new, since=parent.manifest)
 
 
 def _index_row(run: Run, bundle: Bundle) -> dict[str, Any]:

@@ -3,25 +3,28 @@
 A bundle is written beside its place and renamed when it is complete. The same inputs give the same bytes.
 """
 
-import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from schemas.errors import BundleError, NightjarError
 from schemas.hashing import digest, fingerprint
 from schemas.passage import passage_text
+from warehouse.content import contents, total
 from warehouse.dense import DENSE_FILE, DenseIndex, vectors_of, write_dense
 from warehouse.durable import put_folder
-from warehouse.lexical import LEXICAL_FOLDER, LexicalIndex, write_lexical
+from warehouse.lexical import LEXICAL_FOLDER, LexicalIndex, ScoredIndex, write_lexical
 from warehouse.manifest import (
     FORMAT,
     MANIFEST,
+    Dense,
     Manifest,
     Parameters,
     check_files,
@@ -29,12 +32,15 @@ from warehouse.manifest import (
     read_manifest,
     stored_files,
 )
+from warehouse.segments import Texts
+from warehouse.sparse import SPARSE_FOLDER, SparseIndex, write_sparse
 from warehouse.stored import (
     CHUNKS_FILE,
     FEATURES_FILE,
     ROWS_PER_BATCH,
     StoredFields,
     distinct_sorted,
+    read_rows,
     recipes_by_feature,
     sorted_chunks,
     sorted_features,
@@ -42,6 +48,7 @@ from warehouse.stored import (
 )
 
 UNFINISHED = "building-"
+DEAD_FILE, DEAD_TERMS_FILE = "dead.arrow", "dead_terms.arrow"
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class Source:
         features: feature rows of the recipes that the corpus runs; those of other texts are left out.
         encoder_id: encoder of the vectors.
         table_versions: Delta version of each table the rows were read at.
+        sparse_encoder_id: encoder of the learned sparse vectors; None for an index without them.
+        asked_recipes: recipe_ids whose features were asked for, also where there were none.
     """
 
     chunks: pa.Table
@@ -60,16 +69,27 @@ class Source:
     encoder_id: str
     table_versions: Mapping[str, int]
     parameters: Parameters = field(default_factory=Parameters)
+    sparse_encoder_id: str | None = None
+    asked_recipes: tuple[str, ...] = ()
 
     @cached_property
     def index_id(self) -> str:
         """Fingerprint of the content: equal for two nights that would build the same index.
 
-        Vectors count through `encoder_id` and the texts: a stored vector never changes. Table versions do not
+        Vectors count through their encoders and the texts: a stored vector never changes. Table versions do not
         count, because a table may move without its live rows changing.
         """
-        made_from = [FORMAT, self.encoder_id, self.parameters.model_dump()]
-        return digest(fingerprint(made_from), _content(self.stored_chunks), _content(self.stored_features))
+        return self.identity(self.content)
+
+    @cached_property
+    def content(self) -> int:
+        """Of all rows."""
+        return total(contents(self.stored_chunks, self.stored_features).values())
+
+    def identity(self, content: int) -> str:
+        """index_id of a version with this content, built as this one is."""
+        made_from = [FORMAT, self.encoder_id, self.sparse_encoder_id, self.parameters.model_dump()]
+        return digest(fingerprint(made_from), f"{content:032x}")
 
     @cached_property
     def stored_chunks(self) -> pa.Table:
@@ -103,19 +123,56 @@ class Bundle:
     def stored(self) -> StoredFields:
         """Passages and features."""
         try:
-            return StoredFields(self.folder)
+            return StoredFields(self._parts(), self._dead)
         except (OSError, pa.ArrowException) as error:
             raise BundleError("the stored passages are not readable", where=str(self.folder)) from error
 
     @cached_property
     def dense(self) -> DenseIndex:
         """Vectors."""
-        return DenseIndex(self.folder / DENSE_FILE)
+        first, *later = self._parts(DENSE_FILE)
+        return DenseIndex(first, later=later, texts=self._layout)
 
     @cached_property
     def lexical(self) -> LexicalIndex:
         """BM25."""
-        return LexicalIndex(self.folder / LEXICAL_FOLDER, self.manifest.parameters)
+        (first, *later), parameters = self._parts(LEXICAL_FOLDER), self.manifest.parameters
+        if self.manifest.format == 1:
+            return ScoredIndex(first, parameters, self.manifest.texts)
+        dead_terms = read_rows(self.folder / DEAD_TERMS_FILE) if self.manifest.dead else None
+        return LexicalIndex(first, parameters, later=later, texts=self._layout, dead_terms=dead_terms)
+
+    @cached_property
+    def sparse(self) -> SparseIndex:
+        """Learned sparse vectors.
+
+        Raises:
+            BundleError: the bundle has none.
+        """
+        if not self.manifest.sparse_encoder_id:
+            raise BundleError(
+                "the index has no learned sparse vectors",
+                where=str(self.folder),
+                remedy="Name a sparse encoder in the corpus file and build one: nightjar nightly CORPUS",
+            )
+        first, *later = self._parts(SPARSE_FOLDER)
+        return SparseIndex(first, self.stored.texts, later=later)
+
+    def _parts(self, name: str = "") -> list[Path]:
+        """A file or folder of every segment."""
+        later = range(1, len(self.manifest.segments))
+        return [self.folder / name, *(self.folder / segment_folder(number) / name for number in later)]
+
+    @property
+    def _layout(self) -> Texts | None:
+        """Of a bundle of several segments; to one that is whole, passages do not have to be opened for it."""
+        return self.stored.texts if len(self.manifest.segments) > 1 or self.manifest.dead else None
+
+    @property
+    def _dead(self) -> NDArray[np.int64]:
+        if not self.manifest.dead:
+            return np.empty(0, np.int64)
+        return np.asarray(read_rows(self.folder / DEAD_FILE)["number"], np.int64)
 
     def refuse_other_encoder(self, encoder_id: str) -> None:
         """Raises BundleError unless the bundle's vectors are of this encoder."""
@@ -151,26 +208,48 @@ def manifests(root: str | Path) -> list[Manifest]:
     return [read_manifest(path.parent) for path in sorted(indexes_folder(root).glob(f"*/{MANIFEST}"))]
 
 
-def build_bundle(root: str | Path, source: Source, vectors: pa.Table) -> Bundle:
+def segment_folder(number: int) -> str:
+    """Where a segment after the first lies in a bundle."""
+    return f"segments/{number}"
+
+
+def build_bundle(root: str | Path, source: Source, vectors: pa.Table, sparse_vectors: pa.Table | None = None) -> Bundle:
     """Write the bundle of an index version under a warehouse's root, or open it where it is there already.
 
     Args:
         source: what is indexed.
         vectors: `text_hash` and `vector` of every text, in any order; other texts may be among them.
+        sparse_vectors: `text_hash`, `terms` and `weights`, likewise, where the source names a sparse encoder.
 
     Raises:
         BundleError: no live chunk, a text without a vector, vectors of several lengths, or a disk that is full.
     """
-    folder = indexes_folder(root) / source.index_id
+
+    def write(folder: Path) -> Manifest:
+        return _write(folder, source, vectors, sparse_vectors)
+
+    return put_bundle(indexes_folder(root) / source.index_id, write)
+
+
+def put_bundle(folder: Path, write: Callable[[Path], Manifest]) -> Bundle:
+    """Put a bundle in its place, complete or not at all, or open it where it is there already.
+
+    Args:
+        write: writes all of it into the folder it is given.
+
+    Raises:
+        BundleError: it cannot be written, or what was written does not fit together.
+    """
     finished = _already_built(folder)
     if finished:
         return finished
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as scratch:
-            made = Path(scratch) / source.index_id
+            made = Path(scratch) / folder.name
             made.mkdir()
-            manifest = _write(made, source, vectors)
+            manifest = write(made)
+            manifest.write(made)
             _check_sizes(Bundle(made, manifest))
             put_folder(made, folder)
     except OSError as error:
@@ -210,34 +289,57 @@ def _already_built(folder: Path) -> Bundle | None:
         return None
 
 
-def _write(folder: Path, source: Source, vectors: pa.Table) -> Manifest:
-    chunks, features = source.stored_chunks, source.stored_features
-    if not len(chunks):
-        raise BundleError("there is no live chunk to index", remedy="Crawl some pages first: nightjar nightly CORPUS")
+def write_segment(
+    folder: Path, source: Source, vectors: pa.Table, sparse_vectors: pa.Table | None
+) -> tuple[int, Dense]:
+    """Write the files of a segment over the passages of a source.
+
+    Returns:
+        Length of a vector, and what the dense index is.
+
+    Raises:
+        BundleError: a text without a vector, or vectors of several lengths.
+        OSError: the disk is full or cannot be written.
+    """
+    chunks = source.stored_chunks
     text_hashes, first_rows = distinct_sorted(chunks["text_hash"])
     matrix = vectors_of(text_hashes, vectors)
     write_rows(folder / CHUNKS_FILE, chunks)
-    write_rows(folder / FEATURES_FILE, features)
-    write_dense(folder / DENSE_FILE, matrix)
-    write_lexical(folder / LEXICAL_FOLDER, _texts(chunks.take(first_rows)), source.parameters)
-    manifest = Manifest(
+    write_rows(folder / FEATURES_FILE, source.stored_features)
+    dense = write_dense(folder / DENSE_FILE, matrix, source.parameters)
+    write_lexical(folder / LEXICAL_FOLDER, passage_texts(chunks.take(first_rows)), source.parameters)
+    if sparse_vectors is not None:
+        write_sparse(folder / SPARSE_FOLDER, text_hashes, sparse_vectors)
+    return int(matrix.shape[1]), dense
+
+
+def _write(folder: Path, source: Source, vectors: pa.Table, sparse_vectors: pa.Table | None) -> Manifest:
+    chunks, features = source.stored_chunks, source.stored_features
+    if not len(chunks):
+        raise BundleError("there is no live chunk to index", remedy="Crawl some pages first: nightjar nightly CORPUS")
+    dimension, dense = write_segment(folder, source, vectors, sparse_vectors)
+    texts = len(source.text_hashes)
+    return Manifest(
         index_id=source.index_id,
         encoder_id=source.encoder_id,
-        dimension=matrix.shape[1],
+        sparse_encoder_id=source.sparse_encoder_id,
+        dimension=dimension,
+        dense=dense,
         table_versions=dict(sorted(source.table_versions.items())),
         parameters=source.parameters,
         recipes=recipes_by_feature(features),
+        asked_recipes=tuple(sorted(source.asked_recipes)),
         chunks=len(chunks),
-        texts=len(text_hashes),
+        texts=texts,
         features=len(features),
         files=stored_files(folder),
         libraries=library_versions(),
+        content=f"{source.content:032x}",
+        segments=(texts,),
     )
-    manifest.write(folder)
-    return manifest
 
 
-def _texts(passages: pa.Table) -> Iterator[str]:
+def passage_texts(passages: pa.Table) -> Iterator[str]:
     for batch in passages.to_batches(max_chunksize=ROWS_PER_BATCH):
         for row in batch.select(["heading_path", "text"]).to_pylist():
             yield passage_text(row["heading_path"], row["text"])
@@ -246,21 +348,17 @@ def _texts(passages: pa.Table) -> Iterator[str]:
 def _check_sizes(bundle: Bundle) -> None:
     """Files that are each whole may still belong to different versions."""
     manifest, stored = bundle.manifest, bundle.stored
+    numbers = manifest.texts + manifest.dead
     found = {
-        "passages": (len(stored.chunks), manifest.chunks),
-        "texts": (len(stored.text_hashes), manifest.texts),
-        "vectors": (bundle.dense.size, manifest.texts),
+        "passages": (stored.living_passages, manifest.chunks),
+        "texts": (stored.texts.living, manifest.texts),
+        "vectors": (bundle.dense.size, numbers),
         "numbers a vector": (bundle.dense.dimension, manifest.dimension),
-        "lexical entries": (bundle.lexical.size, manifest.texts),
+        "lexical entries": (bundle.lexical.size, numbers),
     }
     for what, (there, wanted) in found.items():
         if there != wanted:
             raise BundleError(f"the bundle has {there:,} {what}, not {wanted:,}", where=str(bundle.folder))
-
-
-def _content(rows: pa.Table) -> str:
-    """Digest of the values of a sorted table."""
-    return digest(*(json.dumps(rows[name].to_pylist(), ensure_ascii=False) for name in rows.column_names))
 
 
 def _unwritable(error: OSError, folder: Path) -> BundleError:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from warehouse.bundle import Bundle
-from warehouse.dense import vectors_of
+from warehouse.dense import as_matrix, vectors_of
 
 RECALL_DEPTH = 10
 SAMPLE = 100
@@ -23,7 +23,8 @@ def check_bundle(bundle: Bundle, live_chunk_ids: "pa.ChunkedArray[Any]", vectors
 
     Args:
         live_chunk_ids: of all live passages.
-        vectors: `text_hash` and `vector` of every text, as the embeddings table has them.
+        vectors: `text_hash` and `vector` as the embeddings table has them: of every text, or for a version with a
+            parent of those that the parent does not have.
 
     Returns:
         `live_chunks_missing` and `dead_chunks_present`, counts; `recall_at_10` of the dense index.
@@ -41,16 +42,17 @@ def recall(bundle: Bundle, vectors: pa.Table) -> float:
 
     The exact scores come from the vectors as they were handed in, by NumPy: a fault of the index's files, of their
     order or of the search itself shows. A found text counts if it scores at least as much as the exact tenth.
+
+    A version with a parent counts vectors that were not handed in as they are stored: its parent was measured by them.
     """
-    text_hashes = bundle.stored.text_hashes
-    exact = vectors_of(text_hashes, vectors)
+    exact = _handed_in(bundle, vectors)
     depth = min(RECALL_DEPTH, len(exact))
     sample = np.random.default_rng(SEED).permutation(len(exact))[:SAMPLE]
     queries = exact[sample]
     scores = queries @ exact.T
     tenth = np.partition(scores, -depth, axis=1)[:, -depth]
-    found = bundle.dense.search(queries, depth).numbers
-    true_scores = np.take_along_axis(scores, found, axis=1)
+    found = _among_living(bundle, bundle.dense.search(queries, depth).numbers)
+    true_scores = np.where(found < 0, -np.inf, np.take_along_axis(scores, np.maximum(found, 0), axis=1))
     return float(np.mean(true_scores >= tenth[:, np.newaxis] - ROUNDING))
 
 
@@ -79,6 +81,26 @@ def round_trip_ranks(
     better = np.sum(scores > own[:, np.newaxis] + ROUNDING, axis=1)
     found = (numbers >= 0) & (better < depth)
     return [int(rank) for rank in np.where(found, better + 1, 0)]
+
+
+def _handed_in(bundle: Bundle, vectors: pa.Table) -> NDArray[np.float32]:
+    """Vectors of the living texts, in the order of their numbers."""
+    stored = bundle.stored
+    living = np.flatnonzero(stored.texts.alive)
+    if bundle.manifest.parent is None:
+        return vectors_of(stored.text_hashes, vectors)
+    exact = bundle.dense.vectors(living)
+    numbers = stored.numbers(vectors["text_hash"])
+    if len(vectors):
+        handed = as_matrix(vectors["vector"])
+        exact[_among_living(bundle, numbers[numbers >= 0])] = handed[numbers >= 0]
+    return exact
+
+
+def _among_living(bundle: Bundle, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Place of each text among the living ones; -1 for none."""
+    alive = bundle.stored.texts.alive
+    return np.append(np.where(alive, np.cumsum(alive) - 1, -1), -1)[numbers]
 
 
 def _not_in(values: "pa.ChunkedArray[Any]", others: "pa.ChunkedArray[Any]") -> int:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -11,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.errors import BundleError
 
-FORMAT = 1
+# 1 kept finished BM25 scores, as bm25s writes them.
+FORMAT = 2
 MANIFEST = "manifest.json"
-LIBRARIES = ("bm25s", "faiss-cpu", "numpy", "pyarrow", "PyStemmer")
+LIBRARIES = ("bm25s", "faiss-cpu", "numpy", "pyarrow", "PyStemmer", "scipy")
 REBUILD = "Roll back to another version, or build this one again: nightjar nightly CORPUS"
 
 
@@ -27,16 +29,34 @@ class Parameters(Frozen):
     """What can be chosen about an index.
 
     Attributes:
-        dense: kind of the dense index; flat compares a query with every vector.
+        dense: kind of the dense index; flat compares a query with every vector, and auto is flat below a size.
+        flat_below: that size, in texts.
+        min_recall: share of the exact ten nearest that an approximate index must find.
         k1: term frequency saturation of BM25.
         b: length normalisation of BM25.
         stemmer: Snowball stemmer that documents and queries go through.
     """
 
-    dense: Literal["flat"] = "flat"
+    dense: Literal["auto", "flat", "ivf", "hnsw"] = "auto"
+    flat_below: int = 200_000
+    min_recall: float = 0.95
     k1: float = 1.5
     b: float = 0.75
     stemmer: str = "english"
+
+
+class Dense(Frozen):
+    """What the dense index of a bundle's first segment is; later segments are flat.
+
+    Attributes:
+        kind: flat, ivf or hnsw.
+        search: lists that a search looks into (ivf), or its breadth (hnsw); 0 for flat.
+        recall: share of the exact ten nearest that it found of a sample when it was built.
+    """
+
+    kind: str = "flat"
+    search: int = 0
+    recall: float = 1.0
 
 
 class StoredFile(Frozen):
@@ -61,6 +81,15 @@ class Manifest(Frozen):
         features: feature rows in it.
         files: by path inside the bundle.
         libraries: versions that built it; other ones may write other bytes for the same content.
+        dense: what its dense index is.
+        content: of its rows, as `warehouse.content` adds it up, in hexadecimal digits.
+        sparse_encoder_id: encoder of the learned sparse vectors; None for a bundle without them.
+        asked_recipes: recipe_ids whose rows it was to have, also where there were none.
+        segments: texts in each segment, dead ones among them; the first lies in the bundle's own folder.
+        dead: texts that changed or are gone since their segment was written. `texts`, `chunks` and `features` are
+            without them.
+        parent: index version that the first segments are shared with; None where all was written at once.
+        changed: texts that came, changed or went since the parent.
     """
 
     format: int = FORMAT
@@ -75,10 +104,42 @@ class Manifest(Frozen):
     features: int
     files: dict[str, StoredFile]
     libraries: dict[str, str]
+    dense: Dense = Dense()
+    content: str = ""
+    sparse_encoder_id: str | None = None
+    asked_recipes: tuple[str, ...] = ()
+    segments: tuple[int, ...] = ()
+    dead: int = 0
+    parent: str | None = None
+    changed: int = 0
 
     def write(self, folder: Path) -> None:
         """Write the manifest into a bundle's folder."""
         (folder / MANIFEST).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows go into an index, and how it is built.
+
+    Attributes:
+        encoder_id: of its vectors.
+        recipe_ids: of its features, sorted.
+        sparse_encoder_id: of its learned sparse vectors; None for an index without them.
+        parameters: of its parts.
+    """
+
+    encoder_id: str
+    recipe_ids: tuple[str, ...]
+    sparse_encoder_id: str | None = None
+    parameters: Parameters = field(default_factory=Parameters)
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Wanted":
+        """What went into a version."""
+        written = [recipe_id for recipe_ids in manifest.recipes.values() for recipe_id in recipe_ids]
+        recipe_ids = tuple(sorted({*manifest.asked_recipes, *written}))
+        return cls(manifest.encoder_id, recipe_ids, manifest.sparse_encoder_id, manifest.parameters)
 
 
 def differing_files(one: Manifest, other: Manifest) -> list[str]:
@@ -107,12 +168,17 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError("the bundle's manifest is not readable", where=str(path), remedy=REBUILD) from error
 
 
-def stored_files(folder: Path) -> dict[str, StoredFile]:
-    """Every file of a bundle but its manifest, in the order of their paths."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+def stored_files(folder: Path, without: Container[str] = ()) -> dict[str, StoredFile]:
+    """Every file of a bundle but its manifest, in the order of their paths.
+
+    Args:
+        without: paths inside the bundle that are left out.
+    """
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     return {
-        path.relative_to(folder).as_posix(): StoredFile(bytes=path.stat().st_size, sha256=sha256_of(path))
-        for path in paths
+        name: StoredFile(bytes=path.stat().st_size, sha256=sha256_of(path))
+        for name, path in paths.items()
+        if name != MANIFEST and name not in without
     }
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from schemas.chunks import CHUNKS
 from schemas.errors import UnknownName
 from schemas.features import FEATURES
+from warehouse.segments import Texts
 
 CHUNKS_FILE = "chunks.arrow"
 FEATURES_FILE = "features.arrow"
@@ -67,32 +68,85 @@ def write_rows(path: Path, rows: pa.Table) -> None:
 class StoredFields:
     """The passages and features of an open bundle.
 
+    Args:
+        folders: of its segments.
+        dead: numbers of the texts that changed or are gone since their segment was written.
+
     Attributes:
-        chunks: passages, sorted by text_hash and chunk_id.
-        text_hashes: of the distinct texts; the position of a hash is the number of its text.
+        text_hashes: of the distinct texts; the position of a hash is the number of its text. One that changed stands
+            there again; `texts` says which are alive.
+        texts: the layout that the indexes of the bundle share.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.chunks = _mapped(folder / CHUNKS_FILE)
-        self.text_hashes, self._first_row = distinct_sorted(self.chunks["text_hash"])
-        self._features = _mapped(folder / FEATURES_FILE)
-        self._described = self.numbers(self._features["text_hash"])
+    def __init__(self, folders: Sequence[Path], dead: NDArray[np.int64]) -> None:
+        passages = [read_rows(folder / CHUNKS_FILE) for folder in folders]
+        features = [read_rows(folder / FEATURES_FILE) for folder in folders]
+        distinct = [distinct_sorted(rows["text_hash"]) for rows in passages]
+        starts = np.cumsum([0, *(len(hashes) for hashes, _ in distinct)])
+        rows_before = np.cumsum([0, *(len(rows) for rows in passages)])
+        self._rows = pa.concat_tables(passages, promote_options="default")
+        self.text_hashes = pa.concat_arrays([hashes for hashes, _ in distinct])
+        firsts = [first + before for (_, first), before in zip(distinct, rows_before, strict=False)]
+        self._first_row = np.concatenate([*firsts, rows_before[-1:]])
+        self._features = pa.concat_tables(features)
+        described = [
+            _positions(rows["text_hash"], hashes) + start
+            for rows, (hashes, _), start in zip(features, distinct, starts, strict=False)
+        ]
+        self._described = np.concatenate(described)
+        self.texts = _layout(self.text_hashes, starts, dead)
 
-    def numbers(self, text_hashes: "pa.ChunkedArray[Any]") -> NDArray[np.int64]:
+    @cached_property
+    def chunks(self) -> pa.Table:
+        """Living passages; those of one text stand together."""
+        return self._rows if self.texts.all_alive else self._rows_of(np.flatnonzero(self.texts.alive))
+
+    @property
+    def living_passages(self) -> int:
+        """How many passages living texts have."""
+        return int(np.diff(self._first_row)[self.texts.alive].sum())
+
+    @cached_property
+    def living_features(self) -> pa.Table:
+        """Features of living texts."""
+        return self._features if self.texts.all_alive else self._features.filter(self.texts.alive[self._described])
+
+    @cached_property
+    def _living_hashes(self) -> pa.StringArray:
+        return self.text_hashes if self.texts.all_alive else self.text_hashes.filter(pa.array(self.texts.alive))
+
+    def numbers(self, text_hashes: "pa.ChunkedArray[Any] | pa.Array[Any]") -> NDArray[np.int64]:
         """Number of each text, -1 for one that is not in the bundle."""
-        found = pc.index_in(text_hashes, value_set=self.text_hashes)
-        return found.fill_null(-1).to_numpy().astype(np.int64)
+        found = _positions(text_hashes, self._living_hashes)
+        return found if self.texts.all_alive else np.append(np.flatnonzero(self.texts.alive), -1)[found]
+
+    def rows(self, numbers: NDArray[np.int64]) -> tuple[pa.Table, pa.Table]:
+        """All passages and all features of some texts."""
+        described = np.isin(self._described, numbers)
+        return self._rows_of(np.sort(numbers)), self._features.filter(pa.array(described))
+
+    def features_without(self, numbers: NDArray[np.int64]) -> pa.Table:
+        """Features of all living texts but some."""
+        kept = self.texts.alive.copy()
+        kept[numbers] = False
+        return self._features.filter(pa.array(kept[self._described]))
+
+    def _rows_of(self, numbers: NDArray[np.int64]) -> pa.Table:
+        begins, ends = self._first_row[numbers], self._first_row[numbers + 1]
+        kept = np.zeros(len(self._rows) + 1, np.int8)
+        np.add.at(kept, begins, 1)
+        np.add.at(kept, ends, -1)
+        return self._rows.filter(pa.array(np.cumsum(kept[:-1], dtype=np.int8).astype(bool)))
 
     def passages(self, numbers: Iterable[int]) -> list[dict[str, Any]]:
         """One passage of each text: the first where several have it."""
         # `take` would first copy whole columns into one piece.
-        return [self.chunks.slice(self._first_row[number], 1).to_pylist()[0] for number in numbers]
+        return [self._rows.slice(self._first_row[number], 1).to_pylist()[0] for number in numbers]
 
     def chunks_with(self, number: int) -> list[tuple[str, str]]:
         """chunk_id and URL of every passage that has a text, sorted by chunk_id."""
-        begin = self._first_row[number]
-        end = self._first_row[number + 1] if number + 1 < len(self._first_row) else len(self.chunks)
-        rows = self.chunks.select(["chunk_id", "url"]).slice(begin, end - begin).to_pylist()
+        begin, end = self._first_row[number], self._first_row[number + 1]
+        rows = self._rows.select(["chunk_id", "url"]).slice(begin, end - begin).to_pylist()
         return [(row["chunk_id"], row["url"]) for row in rows]
 
     @cached_property
@@ -103,7 +157,7 @@ class StoredFields:
         """
         return {
             feature if len(recipe_ids) == 1 else f"{feature}@{recipe_id}": (feature, recipe_id)
-            for feature, recipe_ids in recipes_by_feature(self._features).items()
+            for feature, recipe_ids in recipes_by_feature(self.living_features).items()
             for recipe_id in recipe_ids
         }
 
@@ -123,11 +177,27 @@ class StoredFields:
         return next((row["text"] for row in rows if (row["feature"], row["recipe_id"]) == wanted), "")
 
 
+def _positions(values: "pa.ChunkedArray[Any] | pa.Array[Any]", among: pa.StringArray) -> NDArray[np.int64]:
+    """Where each value stands among others, -1 for one that does not."""
+    return np.asarray(pc.index_in(values, value_set=among).fill_null(-1), np.int64)
+
+
+def _layout(text_hashes: pa.StringArray, starts: NDArray[np.int64], dead: NDArray[np.int64]) -> Texts:
+    if len(starts) == 2 and not len(dead):
+        return Texts.whole(len(text_hashes))
+    alive = np.ones(len(text_hashes), np.bool_)
+    alive[dead] = False
+    rank = np.empty(len(text_hashes), np.int64)
+    rank[pc.sort_indices(text_hashes).to_numpy()] = np.arange(len(text_hashes))
+    return Texts(starts, alive, rank)
+
+
 def _declared(rows: pa.Table, schema: pa.Schema, names: Sequence[str], order: Sequence[str]) -> pa.Table:
     declared = pa.schema([schema.field(name).remove_metadata() for name in names])
     kept = rows.select(list(names)).cast(declared)
     return kept.sort_by([(name, "ascending") for name in order])
 
 
-def _mapped(path: Path) -> pa.Table:
+def read_rows(path: Path) -> pa.Table:
+    """The rows of an Arrow file, memory-mapped."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()

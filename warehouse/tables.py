@@ -164,14 +164,18 @@ class Warehouse:
             whole = pa.concat_tables([whole.slice(start, length) for start in range(0, len(rows), length)])
         return self.spark.createDataFrame(whole)
 
-    def changes(self, table: Table, since_version: int) -> DataFrame:
+    def changes(self, table: Table, since_version: int, until_version: int | None = None) -> DataFrame:
         """What became of every key changed after a version: the row, and `change` (insert, update or delete).
 
         A deleted row stands with its last values. A key inserted and deleted since is left out.
+
+        Args:
+            until_version: the last version that counts; the latest one when left out.
         """
         path = self.ensure(table)
         self._engine.need("changes", path)
-        if self.version(table) <= since_version:
+        until = self.version(table) if until_version is None else until_version
+        if until <= since_version:
             return self.read(table).limit(0).withColumn("change", F.lit(""))
         feed = self._guarded(
             table,
@@ -179,6 +183,7 @@ class Warehouse:
                 self.spark.read.format("delta")
                 .option("readChangeFeed", "true")
                 .option("startingVersion", since_version + 1)
+                .option("endingVersion", until)
                 .load(path)
             ),
         )

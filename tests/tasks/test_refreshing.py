@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from tasks.refreshing import describable
+from tasks.index_tables import describable
 
 
 def test_features_of_texts_that_every_page_withholds_stay_out() -> None:

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 from schemas.errors import BundleError
 from warehouse.dense import DenseIndex, as_matrix, vectors_of, write_dense
+from warehouse.manifest import Parameters
 
 VECTORS = np.array([[0.6, 0.8], [1.0, 0.0], [0.0, 1.0]], np.float32)
 
@@ -57,3 +59,45 @@ def test_vectors_stand_in_the_order_of_the_texts() -> None:
 def test_lists_of_no_one_length_are_refused(lists: list[list[float]]) -> None:
     with pytest.raises(BundleError, match="lengths"):
         as_matrix(pa.table({"vector": pa.array(lists, pa.list_(pa.float32()))})["vector"])
+
+
+def around_topics(count: int) -> NDArray[np.float32]:
+    """Unit vectors near one of twenty topics each."""
+    random = np.random.default_rng(7)
+    topics = random.standard_normal((20, 16)).astype(np.float32)
+    vectors = topics[random.integers(0, 20, count)] + 0.3 * random.standard_normal((count, 16)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_an_approximate_index_is_as_fast_as_recall_allows_and_the_same_twice(tmp_path: Path, kind: str) -> None:
+    vectors = around_topics(3000)
+    parameters = Parameters.model_validate({"dense": kind, "min_recall": 0.9})
+
+    chosen = write_dense(tmp_path / "one", vectors, parameters)
+
+    assert (chosen.kind, chosen.recall >= 0.95) == (kind, True)
+    assert write_dense(tmp_path / "other", vectors, parameters) == chosen
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+    index, exact = DenseIndex(tmp_path / "one"), np.argsort(-(vectors[:50] @ vectors.T), axis=1)[:, :10]
+    found = index.search(vectors[:50], 10).numbers
+    assert np.mean([len({*one} & {*other}) for one, other in zip(found, exact, strict=True)]) / 10 > 0.85
+    assert np.array_equal(index.vectors(np.array([7, 2999])), vectors[[7, 2999]])
+    # More than the lists that a search looks into hold: then it looks everywhere.
+    assert sorted(index.search(vectors[:1], 3000).numbers[0].tolist()) == list(range(3000))
+
+
+def test_an_index_that_finds_too_little_is_exact_instead(tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    vectors = random.standard_normal((2000, 64)).astype(np.float32)  # no neighbourhoods to find
+
+    chosen = write_dense(tmp_path / "dense.faiss", vectors, Parameters(dense="ivf", min_recall=1.0))
+
+    assert (chosen.kind, chosen.search) == ("flat", 0)
+
+
+@pytest.mark.parametrize(("texts", "kind"), [(2000, "flat"), (2001, "ivf")])
+def test_auto_is_exact_below_a_size(tmp_path: Path, texts: int, kind: str) -> None:
+    parameters = Parameters(flat_below=2001, min_recall=0.5)
+
+    assert write_dense(tmp_path / "dense.faiss", around_topics(texts), parameters).kind == kind

@@ -1,15 +1,21 @@
 """The lexical index, against BM25 computed by hand."""
 
+import tempfile
 from math import log
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas.errors import BundleError, UnknownName
-from warehouse.lexical import Analyser, LexicalIndex, write_lexical
+from tests.format_1 import scored, write_scored
+from warehouse.lexical import Analyser, LexicalIndex, ScoredIndex, best_positions, write_lexical
 from warehouse.manifest import Parameters
 
+WORDS = ("heap", "heaps", "queue", "sorted", "list", "socket", "the")
+WORDS_ASKED = st.lists(st.sampled_from((*WORDS, "xylophone")), max_size=4)
 TEXTS = ["Heaps and more heaps", "A heap of sorted lists", "Sockets"]
 
 
@@ -84,7 +90,45 @@ def test_an_unknown_stemmer_is_refused_with_the_known_ones(tmp_path: Path) -> No
 
 def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
     write_lexical(tmp_path, TEXTS, Parameters())
-    (tmp_path / "data.csc.index.npy").write_bytes(np.random.default_rng(0).bytes(64))
+    (tmp_path / "values.npy").write_bytes(np.random.default_rng(0).bytes(64))
 
-    with pytest.raises(BundleError, match="bm25s cannot read the index"):
+    with pytest.raises(BundleError, match="the lexical index is not readable"):
         LexicalIndex(tmp_path, Parameters())
+
+
+def test_files_of_two_indexes_are_refused(tmp_path: Path) -> None:
+    write_lexical(tmp_path / "one", TEXTS, Parameters())
+    write_lexical(tmp_path / "other", TEXTS[:2], Parameters())
+    (tmp_path / "other" / "texts.npy").replace(tmp_path / "one" / "texts.npy")
+
+    with pytest.raises(BundleError, match="the lexical index is not readable"):
+        LexicalIndex(tmp_path / "one", Parameters())
+
+
+@given(st.lists(st.lists(st.sampled_from(WORDS), max_size=12), min_size=1, max_size=30), st.lists(WORDS_ASKED))
+@settings(deadline=None, max_examples=40)
+def test_bm25s_finds_the_same_and_a_batch_what_each_query_finds(texts: list[list[str]], asked: list[list[str]]) -> None:
+    passages, queries = [" ".join(text) for text in texts], [" ".join(words) for words in asked]
+    reference, vocabulary = scored(passages, Parameters())
+    with tempfile.TemporaryDirectory() as folder:
+        write_lexical(Path(folder), passages, Parameters())
+        index = LexicalIndex(Path(folder), Parameters())
+
+        for query, found in zip(queries, index.search_many(queries, 5), strict=True):
+            known = [vocabulary[term] for term in index.terms(query) if term in vocabulary]
+            scores = reference.get_scores_from_ids(known) if known else np.zeros(len(texts), np.float32)
+            assert found.scores[0] == pytest.approx(scores[best_positions(scores, 5)], rel=1e-4)
+            assert found.scores[0] == pytest.approx(scores[found.numbers[0]], rel=1e-4)
+            alone = index.search(query, 5)
+            assert np.array_equal(alone.numbers, found.numbers)
+            assert np.array_equal(alone.scores, found.scores)
+
+
+def test_the_finished_scores_of_format_1_are_still_searched(tmp_path: Path, index: LexicalIndex) -> None:
+    write_scored(tmp_path / "scored", TEXTS, Parameters())
+    old = ScoredIndex(tmp_path / "scored", Parameters(), len(TEXTS))
+
+    for query in ("heap sorting", "socket sockets", "xylophone"):
+        then, now = old.search(query, 2), index.search(query, 2)
+        assert np.array_equal(then.numbers, now.numbers)
+        assert then.scores == pytest.approx(now.scores, rel=1e-5)

@@ -1,0 +1,293 @@
+"""The parts of an index bundle beside FAISS, bm25s and SciPy called directly, on the same data.
+
+    python -m bench.index [--texts N] [--queries N] [--rounds N] [--json]
+
+Times are seconds, of queries seconds for a thousand: single ones one call each, batched ones all in one call. Every
+round runs each way once, in turn; the best of the rounds counts. Sizes are megabytes on disk. Texts, vectors and
+sparse vectors are drawn with a seed: words by Zipf's law, vectors around topics.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import typer
+from numpy.typing import NDArray
+
+from bench.report import Measured, print_measured
+from models.encoder import SparseVector
+from warehouse.dense import DENSE_FILE, DenseIndex, write_dense
+from warehouse.lexical import LexicalIndex, write_lexical
+from warehouse.manifest import Parameters
+from warehouse.segments import Texts
+from warehouse.sparse import SparseIndex, write_sparse
+
+DIMENSION, TOPICS = 384, 200
+VOCABULARY, WORDS_A_TEXT, WORDS_A_QUERY = 60_000, 80, 5
+SPARSE_VOCABULARY, TERMS_A_TEXT, TERMS_A_QUERY = 30_000, 100, 20
+K = 10
+MEGABYTE = 1 << 20
+# At least 0.9 of the reference's queries a second.
+GOAL = 1 / 0.9
+Way = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is indexed and asked, as the reference and ours both get it."""
+
+    texts: list[str]
+    queries: list[str]
+    vectors: NDArray[np.float32]
+    query_vectors: NDArray[np.float32]
+    sparse: pa.Table
+    query_sparse: list[SparseVector]
+
+
+def draw(texts: int, queries: int) -> Drawn:
+    """Everything, with one seed."""
+    random = np.random.default_rng(20261123)
+    words = np.array([f"w{number:x}" for number in range(VOCABULARY)])
+    topics = random.standard_normal((TOPICS, DIMENSION), dtype=np.float32)
+    return Drawn(
+        sentences(random, words, texts, WORDS_A_TEXT),
+        sentences(random, words, queries, WORDS_A_QUERY),
+        around(random, topics, texts),
+        around(random, topics, queries),
+        sparse_rows(random, texts),
+        [sparse_vector(random, TERMS_A_QUERY) for _ in range(queries)],
+    )
+
+
+def sentences(random: np.random.Generator, words: NDArray[Any], count: int, length: int) -> list[str]:
+    """Texts of words whose frequency falls with their number."""
+    drawn = zipf(random, len(words), count * length).reshape(count, length)
+    return [" ".join(row) for row in words[drawn]]
+
+
+def zipf(random: np.random.Generator, values: int, count: int) -> NDArray[np.int64]:
+    """Numbers below `values`, each as likely as one over one more than itself."""
+    shares = np.cumsum(1 / np.arange(1, values + 1))
+    return np.searchsorted(shares, random.random(count) * shares[-1]).astype(np.int64)
+
+
+def around(random: np.random.Generator, topics: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Unit vectors near one of the topics each."""
+    vectors = topics[random.integers(0, len(topics), count)] * 0.7
+    vectors += random.standard_normal(vectors.shape, dtype=np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def sparse_vector(random: np.random.Generator, terms: int) -> SparseVector:
+    """Distinct terms by Zipf's law, each with a weight."""
+    drawn = np.unique(zipf(random, SPARSE_VOCABULARY, terms)).astype(np.int32)
+    return SparseVector(drawn, random.uniform(0.05, 2.5, len(drawn)).astype(np.float32))
+
+
+def sparse_rows(random: np.random.Generator, texts: int) -> pa.Table:
+    """Rows of `sparse_embeddings`."""
+    vectors = [sparse_vector(random, TERMS_A_TEXT) for _ in range(texts)]
+    columns = {
+        "text_hash": names(texts),
+        "terms": pa.array([vector.terms for vector in vectors], pa.list_(pa.int32())),
+        "weights": pa.array([vector.weights for vector in vectors], pa.list_(pa.float32())),
+    }
+    return pa.table(columns)
+
+
+def names(texts: int) -> pa.StringArray:
+    """Text hashes, in order."""
+    return pa.array([f"{number:032x}" for number in range(texts)], pa.string())
+
+
+def best_of(rounds: int, ways: Sequence[Way]) -> list[float]:
+    """Seconds of each way, run in turn."""
+    taken: list[list[float]] = [[] for _ in ways]
+    for _ in range(rounds):
+        for seconds, way in zip(taken, ways, strict=True):
+            begun = time.perf_counter()
+            way()
+            seconds.append(time.perf_counter() - begun)
+    return [min(seconds) for seconds in taken]
+
+
+def compared(measure: str, rounds: int, ours: Way, reference: Way, name: str, per: int = 1) -> Measured:
+    """Seconds of ours beside the reference's."""
+    seconds = best_of(rounds, [ours, reference])
+    return Measured(measure, seconds[0] / per, seconds[1] / per, name, GOAL)
+
+
+def each(search: Callable[[Any], object], queries: Sequence[Any]) -> Way:
+    """One call a query."""
+    return lambda: [search(query) for query in queries]
+
+
+def megabytes(path: Path) -> float:
+    """Size of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file()) / MEGABYTE
+
+
+def lexical(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
+    """BM25 beside bm25s with its numba backend, memory-mapped."""
+    import bm25s
+    import Stemmer
+
+    stemmer, folder, saved = Stemmer.Stemmer("english"), scratch / "lexical", scratch / "bm25s"
+
+    def tokens(texts: Sequence[str]) -> object:
+        return bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False)
+
+    def reference() -> None:
+        built = bm25s.BM25(method="lucene", backend="numba")
+        built.index(tokens(drawn.texts), show_progress=False)
+        built.save(saved, show_progress=False)
+
+    yield compared(
+        "lexical: build, s", rounds, lambda: write_lexical(folder, drawn.texts, Parameters()), reference, "bm25s"
+    )
+    yield Measured("lexical: size, MB", megabytes(folder), megabytes(saved), "bm25s", GOAL)
+    ours, other = LexicalIndex(folder, Parameters()), bm25s.BM25.load(saved, mmap=True, show_progress=False)
+    other.backend = "numba"
+
+    def retrieve(queries: Sequence[str], threads: int) -> object:
+        asked = bm25s.tokenize(queries, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False)
+        return other.retrieve(asked, k=K, n_threads=threads, show_progress=False)
+
+    queries, thousands = drawn.queries, len(drawn.queries) / 1000
+    ours.search_many(queries[:100], K), retrieve(queries[:100], 0), retrieve(queries[:100], -1)  # compiled by then
+    single = each(lambda query: ours.search(query, K), queries)
+    yield compared(
+        "lexical: single", rounds, single, each(lambda query: retrieve([query], 0), queries), "bm25s", thousands
+    )
+    yield compared(
+        "lexical: batched",
+        rounds,
+        lambda: ours.search_many(queries, K),
+        lambda: retrieve(queries, -1),
+        "bm25s",
+        thousands,
+    )
+
+
+def dense(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
+    """Exact inner products beside FAISS' flat index in memory."""
+    import faiss
+
+    path, plain = scratch / DENSE_FILE, scratch / "plain.faiss"
+    reference = faiss.IndexFlatIP(DIMENSION)
+    reference.add(drawn.vectors)
+
+    def direct() -> None:
+        built = faiss.IndexFlatIP(DIMENSION)
+        built.add(drawn.vectors)
+        faiss.write_index(built, str(plain))
+
+    yield compared("dense: build, s", rounds, lambda: write_dense(path, drawn.vectors), direct, "FAISS flat")
+    yield Measured("dense: size, MB", megabytes(path), megabytes(plain), "FAISS flat", GOAL)
+    ours, queries, thousands = DenseIndex(path), drawn.query_vectors, len(drawn.queries) / 1000
+    exact, found = reference.search(queries, K)[1], ours.search(queries, K).numbers
+    yield Measured("dense: recall@10", shared(found, exact), 1.0, "FAISS flat")
+    single = [queries[row : row + 1] for row in range(min(len(queries), 200))]
+    yield compared(
+        "dense: single",
+        rounds,
+        each(lambda query: ours.search(query, K), single),
+        each(lambda query: reference.search(query, K), single),
+        "FAISS flat",
+        len(single) / 1000,
+    )
+    yield compared(
+        "dense: batched",
+        rounds,
+        lambda: ours.search(queries, K),
+        lambda: reference.search(queries, K),
+        "FAISS flat",
+        thousands,
+    )
+
+
+def shared(found: NDArray[np.int64], exact: NDArray[np.int64]) -> float:
+    """Share of the exact nearest that were found."""
+    return float(
+        np.mean([len(set(ours) & set(wanted)) / len(wanted) for ours, wanted in zip(found, exact, strict=True)])
+    )
+
+
+def sparse(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
+    """Inner products of sparse vectors beside SciPy's product of matrices."""
+    from scipy.sparse import csr_matrix, load_npz, save_npz
+
+    folder, saved, count = scratch / "sparse", scratch / "matrix.npz", len(drawn.texts)
+    terms, weights = (drawn.sparse[name].combine_chunks() for name in ("terms", "weights"))
+    starts = terms.offsets.to_numpy()
+
+    def direct() -> None:
+        matrix = csr_matrix((weights.values.to_numpy(), terms.values.to_numpy(), starts), (count, SPARSE_VOCABULARY))
+        save_npz(saved, matrix, compressed=False)
+
+    yield compared(
+        "sparse: build, s", rounds, lambda: write_sparse(folder, names(count), drawn.sparse), direct, "SciPy CSR"
+    )
+    yield Measured("sparse: size, MB", megabytes(folder), megabytes(saved), "SciPy CSR", GOAL)
+    ours, matrix, queries = SparseIndex(folder, Texts.whole(count)), load_npz(saved), drawn.query_sparse
+    thousands = len(queries) / 1000
+    asked = csr_matrix(
+        (
+            np.concatenate([query.weights for query in queries]),
+            np.concatenate([query.terms for query in queries]),
+            np.cumsum([0, *(len(query.terms) for query in queries)]),
+        ),
+        (len(queries), SPARSE_VOCABULARY),
+    )
+
+    def nearest(first: int, last: int) -> list[NDArray[np.int64]]:
+        scores = (matrix @ asked[first:last].T).toarray()
+        return [np.argpartition(-scores[:, column], K)[:K] for column in range(scores.shape[1])]
+
+    found = [set(each.numbers[0].tolist()) for each in ours.search_many(queries[:100], K)]
+    exact = [set(best.tolist()) for best in nearest(0, len(found))]
+    recall = float(np.mean([len(one & other) / K for one, other in zip(found, exact, strict=True)]))
+    yield Measured("sparse: recall@10", recall, 1.0, "SciPy CSR")
+    few = range(min(len(queries), 100))
+    yield compared(
+        "sparse: single",
+        rounds,
+        each(lambda row: ours.search(queries[row], K), few),
+        each(lambda row: nearest(row, row + 1), few),
+        "SciPy CSR",
+        len(few) / 1000,
+    )
+    parts = range(0, len(queries), 100)
+    yield compared(
+        "sparse: batched",
+        rounds,
+        lambda: ours.search_many(queries, K),
+        each(lambda first: nearest(first, first + 100), parts),
+        "SciPy CSR",
+        thousands,
+    )
+
+
+def main(
+    texts: Annotated[int, typer.Option(min=K + 1, help="Texts in the index.")] = 100_000,
+    queries: Annotated[int, typer.Option(min=1, help="Queries asked.")] = 1_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each way is run.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Run every comparison and print ours, the reference's, and their ratio."""
+    drawn = draw(texts, queries)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        measured = chain(*(part(drawn, scratch, rounds) for part in (lexical, dense, sparse)))
+        print_measured(measured, as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

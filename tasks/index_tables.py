@@ -1,0 +1,167 @@
+"""What an index version is made of, read from pinned tables: all of it, or what changed since another version."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from schemas.chunks import CHUNKS
+from schemas.embeddings import EMBEDDINGS
+from schemas.features import FEATURES
+from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
+from schemas.table import Table
+from warehouse.bundle import Bundle, Source
+from warehouse.manifest import Manifest, Wanted
+from warehouse.tables import Warehouse
+
+Read = Callable[[Table], DataFrame]  # a table at the version that counts
+VECTOR = ("text_hash", "vector")
+SPARSE_VECTOR = ("text_hash", "terms", "weights")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What became of passages and features since a bundle was built.
+
+    Attributes:
+        touched: texts of which a passage or a wanted feature came, changed or went.
+        chunks: live passages of touched texts, as the feed of changes has them.
+        unsure: touched texts that have passages which the feed does not tell of.
+    """
+
+    touched: "pa.Array[Any]"
+    chunks: pa.Table
+    unsure: "pa.Array[Any]"
+
+
+@dataclass(frozen=True)
+class IndexTables:
+    """The tables that an index is made of, each at one version.
+
+    Attributes:
+        read: a table at its version.
+        versions: Delta version of each table.
+    """
+
+    warehouse: Warehouse
+    read: Read
+    versions: Mapping[str, int]
+    wanted: Wanted
+
+    def source(self) -> Source:
+        """All live passages, and the features of the wanted recipes.
+
+        Features of a text whose every passage is withheld stay in their table, as history, and out of the index.
+        """
+        return self._source(self.warehouse.arrow(CHUNKS, self.read(CHUNKS).where("live")), None)
+
+    def _source(self, chunks: pa.Table, among: "pa.Array[Any] | None") -> Source:
+        if self.wanted.recipe_ids:
+            recipes = F.col("recipe_id").isin(list(self.wanted.recipe_ids))
+            features = self._rows(FEATURES, self.read(FEATURES).where(recipes), among)
+        else:
+            features = FEATURES.schema.empty_table()
+        return Source(
+            chunks,
+            describable(features, chunks),
+            self.wanted.encoder_id,
+            dict(self.versions),
+            self.wanted.parameters,
+            self.wanted.sparse_encoder_id,
+            self.wanted.recipe_ids,
+        )
+
+    def vectors(self) -> pa.Table:
+        """Vectors of the live texts."""
+        return self._live(EMBEDDINGS, self.wanted.encoder_id, VECTOR)
+
+    def sparse_vectors(self, among: "pa.Array[Any] | None" = None) -> pa.Table | None:
+        """Learned sparse vectors of some texts, or of the live ones; None for an index without them."""
+        encoder_id = self.wanted.sparse_encoder_id
+        if encoder_id is None:
+            return None
+        if among is None:
+            return self._live(SPARSE_EMBEDDINGS, encoder_id, SPARSE_VECTOR)
+        rows = self._of_encoder(SPARSE_EMBEDDINGS, encoder_id, SPARSE_VECTOR)
+        return self._rows(SPARSE_EMBEDDINGS, rows, among)
+
+    def vectors_of(self, text_hashes: "pa.Array[Any]", since: Manifest) -> pa.Table:
+        """Vectors of some texts, which were most likely written since a version: the table is read only for others."""
+        if not len(text_hashes):
+            return pa.schema([EMBEDDINGS.schema.field(name) for name in VECTOR]).empty_table()
+        feed = self._changes(EMBEDDINGS, since).where(F.col("encoder_id") == self.wanted.encoder_id)
+        new = self._rows(EMBEDDINGS, feed.where("change != 'delete'").select(*VECTOR), text_hashes)
+        rest = text_hashes.filter(pc.invert(pc.is_in(text_hashes, value_set=new["text_hash"])))
+        if not len(rest):
+            return new
+        old = self._rows(EMBEDDINGS, self._of_encoder(EMBEDDINGS, self.wanted.encoder_id, VECTOR), rest)
+        return pa.concat_tables([new, old])
+
+    def moved_since(self, bundle: Bundle) -> Moved:
+        """What the feeds of changes tell about the time since a bundle was built.
+
+        Raises:
+            WarehouseError: the engine has no feed of changes, or it does not reach so far back.
+        """
+        since, passages = bundle.manifest, bundle.stored.chunks
+        rows = self.warehouse.arrow(CHUNKS, self._changes(CHUNKS, since))
+        ids, hashes = passages["chunk_id"], passages["text_hash"]
+        known: Any = pc.is_in(ids, value_set=rows["chunk_id"])
+        columns = [rows["text_hash"], hashes.filter(known), self._described_since(since)]
+        touched: Any = pa.chunked_array([part for column in columns for part in column.chunks], pa.string())
+        touched = touched.combine_chunks().unique()
+        unsure: Any = hashes.filter(pc.and_not(pc.is_in(hashes, value_set=touched), known)).combine_chunks().unique()
+        living = rows.filter(pc.field("live") & (pc.field("change") != "delete"))
+        return Moved(touched, living.filter(pc.invert(pc.is_in(living["text_hash"], value_set=unsure))), unsure)
+
+    def moved_source(self, moved: Moved) -> Source:
+        """As `source`, of the texts that may have changed; of passages only those are read that no feed told."""
+        if not len(moved.unsure):
+            return self._source(moved.chunks.drop_columns(["change"]), moved.touched)
+        read = self._rows(CHUNKS, self.read(CHUNKS).where("live"), moved.unsure)
+        told = moved.chunks.select(read.column_names).cast(read.schema)
+        return self._source(pa.concat_tables([read, told]), moved.touched)
+
+    def _described_since(self, since: Manifest) -> "pa.ChunkedArray[Any]":
+        """Texts of which a wanted feature came, changed or went."""
+        moved = self.versions[FEATURES.name] > since.table_versions[FEATURES.name]
+        if not (moved and self.wanted.recipe_ids):
+            return pa.chunked_array([], pa.string())
+        written = self._changes(FEATURES, since).where(F.col("recipe_id").isin(list(self.wanted.recipe_ids)))
+        return self.warehouse.arrow(FEATURES, written.select("text_hash").distinct())["text_hash"]
+
+    def _changes(self, table: Table, since: Manifest) -> DataFrame:
+        return self.warehouse.changes(table, since.table_versions[table.name], self.versions[table.name])
+
+    def _live(self, table: Table, encoder_id: str, columns: tuple[str, ...]) -> pa.Table:
+        live = self.read(CHUNKS).where("live").select("text_hash").distinct()
+        vectors = self._of_encoder(table, encoder_id, columns)
+        return self.warehouse.arrow(table, vectors.join(live, "text_hash", "left_semi"))
+
+    def _of_encoder(self, table: Table, encoder_id: str, columns: tuple[str, ...]) -> DataFrame:
+        return self.read(table).where(F.col("encoder_id") == encoder_id).select(*columns)
+
+    def _rows(self, table: Table, frame: DataFrame, among: "pa.Array[Any] | None") -> pa.Table:
+        if among is not None and not len(among):
+            frame = frame.limit(0)
+        elif among is not None:
+            texts = self.warehouse.frame(pa.table({"text_hash": among}))
+            frame = frame.join(F.broadcast(texts), "text_hash", "left_semi")
+        return self.warehouse.arrow(table, frame)
+
+
+def tables_of(wanted: Wanted) -> tuple[Table, ...]:
+    """Tables that the rows of an index stand in."""
+    return (CHUNKS, EMBEDDINGS, FEATURES, *([SPARSE_EMBEDDINGS] if wanted.sparse_encoder_id else []))
+
+
+def describable(features: pa.Table, chunks: pa.Table) -> pa.Table:
+    """Features of the texts that some passage gives to language models."""
+    if "withheld" not in chunks.column_names:  # a version of the table from before it had the column
+        return features
+    given = chunks.filter(pc.field("withheld").is_null() | ~pc.field("withheld"))
+    return features.filter(pc.is_in(features["text_hash"], value_set=given["text_hash"].combine_chunks()))

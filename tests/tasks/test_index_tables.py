@@ -1,0 +1,80 @@
+"""An index made of the live one and the tables' feeds of changes, beside one made of the whole tables."""
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from models.fake import FAKE_ENCODER_ID
+from schemas.chunks import CHUNKS
+from schemas.corpus import Corpus, FolderSettings, IndexSettings
+from schemas.embeddings import EMBEDDINGS
+from schemas.features import FEATURES
+from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
+from tasks.refreshing import build, check, rebuild
+from tasks.run import Run, Silent
+from tests.bundles import SENTENCES, chunks_of, features_for, vectors_for
+from tests.warehouse.test_extension import assert_same, sparse_for
+from warehouse.bundle import Bundle, indexes_folder, open_bundle
+from warehouse.pointer import swap_pointer
+from warehouse.tables import Warehouse
+
+NEW = "A deque is open at both ends."
+
+
+def corpus(root: Path, **index: float) -> Corpus:
+    pages = FolderSettings(path="unused", url_prefix="http://docs.test/")
+    settings = IndexSettings.model_validate({"extend_from": 1, "most_dead": 1, **index})
+    return Corpus(name="docs", warehouse=str(root), folder=pages, index=settings)
+
+
+def refreshed(warehouse: Warehouse, settings: Corpus, live: str | None) -> tuple[Bundle, str | None]:
+    """What a refresh builds and its gate lets pass, made live in place of another; and what its ledger says."""
+    run = Run(warehouse, settings, "run", date(2026, 11, 23), Silent())
+    with run.stage("index") as stage:
+        index_id = build(stage, FAKE_ENCODER_ID, ["recipe"], "sparse")
+        detail = stage.ledger.detail
+    assert index_id is not None
+    with run.stage("gate") as stage:
+        check(stage, index_id, FAKE_ENCODER_ID, Path(settings.warehouse) / "pages")
+    swap_pointer(settings.warehouse, index_id, expected=live)
+    return open_bundle(indexes_folder(settings.warehouse) / index_id, verify=True), detail
+
+
+def sparse_rows(sentences: list[str]) -> pa.Table:
+    rows = [{**row, "encoder_id": "sparse", "run_id": "run"} for row in sparse_for(sentences).to_pylist()]
+    return SPARSE_EMBEDDINGS.rows(rows)
+
+
+def changed(rows: pa.Table, number: int, **values: object) -> dict[str, object]:
+    return {**rows.slice(number, 1).to_pylist()[0], **values}
+
+
+@pytest.mark.slow
+def test_a_refresh_from_the_feeds_is_what_a_full_build_is(warehouse: Warehouse, tmp_path: Path) -> None:
+    # The last text stands on two pages.
+    passages = chunks_of([*SENTENCES, SENTENCES[-1]])
+    warehouse.append(CHUNKS, passages)
+    warehouse.append(EMBEDDINGS, vectors_for(SENTENCES))
+    warehouse.append(SPARSE_EMBEDDINGS, sparse_rows(list(SENTENCES)))
+    warehouse.append(FEATURES, features_for({SENTENCES[0]: "sorted list", SENTENCES[1]: "smallest"}))
+    first, _ = refreshed(warehouse, corpus(tmp_path), None)
+
+    new = chunks_of([NEW]).to_pylist()[0]
+    moved = [
+        changed(passages, 0, live=False),
+        changed(passages, 2, url="http://docs.test/moved.html"),
+        changed(passages, 6, live=False),
+        new,
+    ]
+    warehouse.merge(CHUNKS, CHUNKS.rows(moved))
+    warehouse.append(EMBEDDINGS, vectors_for([NEW]))
+    warehouse.append(SPARSE_EMBEDDINGS, sparse_rows([NEW]))
+    warehouse.merge(FEATURES, features_for({SENTENCES[1]: "first out"}))
+    second, detail = refreshed(warehouse, corpus(tmp_path), first.manifest.index_id)
+
+    # Gone: one text. Changed: a URL, a feature, and a text that has one passage less. New: one text.
+    assert (detail, second.manifest.parent) == (None, first.manifest.index_id)
+    assert (second.manifest.changed, second.manifest.segments, second.manifest.dead) == (5, (6, 4), 4)
+    assert_same(second, rebuild(warehouse, second.manifest, tmp_path / "again"))
