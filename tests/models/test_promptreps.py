@@ -196,7 +196,7 @@ def test_a_model_that_fails_is_one_line(encoder: PromptRepsEncoder, monkeypatch:
     def fail(**_: object) -> None:
         raise RuntimeError("out of\nmemory")
 
-    monkeypatch.setattr(encoder._model, "forward", fail)
+    monkeypatch.setattr(encoder._model._model, "forward", fail)
     with pytest.raises(ModelError, match=r"the model fails: out of memory.*batch_size"):
         encoder.encode(TEXTS)
     monkeypatch.undo()
