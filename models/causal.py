@@ -5,11 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.control_tokens import control_token_pattern, neutralise
 from models.environment import prepare_environment
+from models.precision import Precision, device_for, in_precision, loaded_as
 from schemas.errors import ModelError
 
 if TYPE_CHECKING:
@@ -28,17 +26,22 @@ class CausalModel:
     Args:
         folder: of the model: safetensors and tokenizer.
         batch_size: texts per forward pass.
+        precision: that it runs in.
 
     Attributes:
         tokenizer: of transformers.
+        dimension: length of a state.
+        vocabulary: number of logits.
 
     Raises:
         ModelError: transformers does not open the folder.
     """
 
-    def __init__(self, folder: Path, batch_size: int) -> None:
+    def __init__(self, folder: Path, batch_size: int, precision: Precision = "float32") -> None:
         prepare_environment()
-        self._model, self.tokenizer = _open(folder)
+        model, self.tokenizer = _open(folder, precision)
+        self.vocabulary, self.dimension = map(int, model.get_output_embeddings().weight.shape)
+        self._model: Any = in_precision(model, precision)
         self.folder = folder
         self._batch_size = batch_size
         self._control_tokens = control_token_pattern(
@@ -46,20 +49,10 @@ class CausalModel:
         )
 
     @property
-    def dimension(self) -> int:
-        """Length of a state."""
-        return int(self._model.get_output_embeddings().weight.shape[1])
-
-    @property
     def device(self) -> "device":
         """Where it runs."""
         place: device = self._model.device
         return place
-
-    @property
-    def vocabulary(self) -> int:
-        """Number of logits."""
-        return int(self._model.get_output_embeddings().weight.shape[0])
 
     def text_ids(self, text: str, most: int | None = None) -> list[int]:
         """Token ids of a text, which is data, whatever it says: control tokens in it are broken up.
@@ -138,26 +131,18 @@ class CausalModel:
         return logits
 
 
-def unit_rows(states: "Tensor") -> NDArray[np.float32]:
-    """Rows scaled to norm 1."""
-    rows = states.float().cpu().numpy()
-    unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit
-
-
-def _open(folder: Path) -> tuple[Any, Any]:
+def _open(folder: Path, precision: Precision) -> tuple[Any, Any]:
     """Model and tokenizer."""
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
+            folder, dtype=loaded_as(precision), local_files_only=True, use_safetensors=True
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # transformers and the libraries underneath raise types of their own
         raise ModelError(f"transformers cannot open it: {error}", where=str(folder)) from error
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+    return model.eval().to(device_for(precision)), tokenizer
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from models.fake import (
 )
 from models.folders import model_folder, model_id
 from models.language import LanguageModel
+from models.last_token import LastTokenEncoder, last_token_id
+from models.parity import check_parity
 from models.promptreps import PromptRepsEncoder, promptreps_id
 from models.promptreps_sparse import PromptRepsSparseEncoder, promptreps_sparse_id
 from models.prosper import ProsperEncoder, prosper_id
@@ -68,20 +70,37 @@ def encoder_id(settings: EncoderSettings) -> str:
     if settings.engine == "fake":
         return FAKE_ENCODER_ID
     folder = model_folder(settings.model)
-    return promptreps_id(folder) if settings.engine == "promptreps" else sentence_transformer_id(folder)
+    if settings.engine == "promptreps":
+        return promptreps_id(folder, settings.precision, settings.dimension)
+    return (
+        last_token_id(folder, settings)
+        if settings.engine == "last-token"
+        else sentence_transformer_id(folder, settings)
+    )
 
 
 def open_encoder(settings: EncoderSettings) -> Encoder:
-    """Load an encoder.
+    """Load an encoder. One of another precision than float32 must prove first that it makes the same vectors.
 
     Raises:
         SetupError: there is no such model.
-        ModelError: it does not load.
+        ModelError: it does not load, or is not at parity with float32.
     """
+    encoder = _loaded_encoder(settings)
+    if settings.precision != "float32":
+        reference = _loaded_encoder(settings.model_copy(update={"precision": "float32"}))
+        check_parity(encoder, reference, settings.min_parity, f"{settings.model} in {settings.precision}")
+    return encoder
+
+
+def _loaded_encoder(settings: EncoderSettings) -> Encoder:
     if settings.engine == "fake":
         return FakeEncoder()
-    kind = PromptRepsEncoder if settings.engine == "promptreps" else SentenceTransformerEncoder
-    return kind(model_folder(settings.model), settings.batch_size)
+    folder = model_folder(settings.model)
+    if settings.engine == "promptreps":
+        return PromptRepsEncoder(folder, settings.batch_size, settings.precision, settings.dimension)
+    kind = LastTokenEncoder if settings.engine == "last-token" else SentenceTransformerEncoder
+    return kind(folder, settings)
 
 
 def sparse_encoder_id(settings: SparseEncoderSettings) -> str:

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from models.causal import TEXT_TOKENS, CausalModel, unit_rows
+from models.causal import TEXT_TOKENS, CausalModel
+from models.dense_vector import cut_dimension, unit_rows
 from models.encoder import Encoded, Side
 from models.folders import model_id
 from models.impacts import content_words, impacts, token_ids
 from models.one_word_prompt import ANSWER, DATE, SYSTEM, USER, OneWordPrompt
+from models.precision import Precision
 from schemas.hashing import fingerprint
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PRECISION = "float32"
 POOLING = "last token of the last layer, norm 1"
 
 
@@ -48,38 +49,44 @@ class _Pass:
     tokens: int
 
 
-def promptreps_id(folder: Path) -> str:
-    """Fingerprint of an encoder: its folder (weights, tokenizer, chat template), prompt, pooling and precision."""
+def promptreps_id(folder: Path, precision: Precision = "float32", dimension: int | None = None) -> str:
+    """Fingerprint of an encoder: its folder (weights, tokenizer, chat template), prompt, pooling, precision, length."""
     return fingerprint(
         {
             "model": model_id(folder),
             "prompt": [SYSTEM, USER, ANSWER, DATE.isoformat()],
             "pooling": POOLING,
             "text_tokens": TEXT_TOKENS,
-            "precision": PRECISION,
+            "precision": precision,
+            "dimension": dimension,
             "library": f"transformers {version('transformers')}",
         }
     )
 
 
 class PromptRepsEncoder:
-    """A causal language model with a chat template, in float32, on a GPU where there is one.
+    """A causal language model with a chat template, on a GPU where there is one.
 
     Args:
         folder: of the model: safetensors, tokenizer, chat template.
         batch_size: texts per forward pass.
+        precision: that it runs in.
+        dimension: of the vectors; the model's own when left out.
 
     Raises:
-        ModelError: transformers does not open the folder, or its chat template is missing or does not fit.
+        ModelError: transformers does not open the folder, its chat template is missing or does not fit, or the vectors
+            are shorter than is asked for.
     """
 
-    def __init__(self, folder: Path, batch_size: int) -> None:
-        self._model = CausalModel(folder, batch_size)
+    def __init__(
+        self, folder: Path, batch_size: int, precision: Precision = "float32", dimension: int | None = None
+    ) -> None:
+        self._model = CausalModel(folder, batch_size, precision)
         tokenizer = self._model.tokenizer
         self._prompts = {side: OneWordPrompt(tokenizer, side, folder) for side in ("passage", "query")}
         self._budget = self._model.budget(max(prompt.size for prompt in self._prompts.values()))
-        self.encoder_id = promptreps_id(folder)
-        self.dimension = self._model.dimension
+        self.encoder_id = promptreps_id(folder, precision, dimension)
+        self.dimension = cut_dimension(dimension, self._model.dimension, folder)
 
     @property
     def vocabulary(self) -> int:
@@ -127,4 +134,5 @@ class PromptRepsEncoder:
         for places in self._model.batches(sequences):
             batch = [sequences[place] for place in places]
             states, logits = self._model.ends(batch)
-            yield _Pass(places, unit_rows(states), logits, sum(map(len, batch)))
+            vectors = unit_rows(states.float().cpu().numpy(), self.dimension)
+            yield _Pass(places, vectors, logits, sum(map(len, batch)))

@@ -70,6 +70,22 @@ def test_vectors_do_not_depend_on_their_batch(encoder: Encoder) -> None:
     assert encoder.encode([]).vectors.shape == (0, 384)
 
 
+def test_a_prompt_of_either_side_stands_before_the_text(encoder: Encoder) -> None:
+    prompted = open_encoder(EncoderSettings(query_prompt="topic: ", dimension=64))
+    (query,), (passage,) = prompted.encode_queries([PASSAGE]).vectors, prompted.encode([PASSAGE]).vectors
+    for found, text in ((query, f"topic: {PASSAGE}"), (passage, PASSAGE)):
+        (whole,) = encoder.encode([text]).vectors
+        assert np.allclose(found, whole[:64] / np.linalg.norm(whole[:64]), atol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "least"), [("bfloat16", 0.999), ("int8", 0.95)])
+def test_other_precisions_are_near(encoder: Encoder, precision: str, least: float) -> None:
+    near = open_encoder(EncoderSettings.model_validate({"precision": precision, "min_parity": least}))
+    made = near.encode([PASSAGE, "open a network socket"]).vectors
+    assert np.allclose(np.linalg.norm(made, axis=1), 1, atol=1e-5)
+    assert (made * encoder.encode([PASSAGE, "open a network socket"]).vectors).sum(axis=1).min() > least
+
+
 def test_one_prompt_that_is_too_long_loses_no_other(language_model: LanguageModel) -> None:
     prompts = [ask("Say hello."), ask("word " * 2000), ask("Name a colour.")]
     made = language_model.generate(prompts, Sampling(max_tokens=8))
