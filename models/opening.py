@@ -72,11 +72,8 @@ def encoder_id(settings: EncoderSettings) -> str:
     folder = model_folder(settings.model)
     if settings.engine == "promptreps":
         return promptreps_id(folder, settings.precision, settings.dimension)
-    return (
-        last_token_id(folder, settings)
-        if settings.engine == "last-token"
-        else sentence_transformer_id(folder, settings)
-    )
+    identify = last_token_id if settings.engine == "last-token" else sentence_transformer_id
+    return identify(folder, settings)
 
 
 def open_encoder(settings: EncoderSettings) -> Encoder:

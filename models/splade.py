@@ -51,6 +51,7 @@ class SpladeEncoder:
             self._model = SparseEncoder(str(folder), local_files_only=True)
         except Exception as error:  # the libraries underneath raise types of their own
             raise ModelError(f"sentence-transformers cannot open it: {error}", where=str(folder)) from error
+        self._folder = folder
         self._batch_size = batch_size
         self._most = most
         self._counter = TokenCounter(folder, self._model.max_seq_length)
@@ -68,7 +69,14 @@ class SpladeEncoder:
     def _encode(self, texts: Sequence[str], side: Side, encode: "Callable[..., Tensor]") -> SparselyEncoded:
         if not texts:
             return SparselyEncoded([], tokens=0)
-        made = encode(list(texts), batch_size=self._batch_size, show_progress_bar=False, save_to_cpu=True)
+        try:
+            made = encode(list(texts), batch_size=self._batch_size, show_progress_bar=False, save_to_cpu=True)
+        except RuntimeError as error:
+            raise ModelError(
+                f"the model fails: {' '.join(str(error).split())[:300]}",
+                where=str(self._folder),
+                remedy="If memory is short, set a smaller batch_size under [sparse_encoder]",
+            ) from error
         vectors = [heaviest(vector, self._most.of(side)) for vector in _rows(made)]
         return SparselyEncoded(vectors, tokens=sum(self._counter.count(texts)))
 
