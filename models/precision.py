@@ -32,8 +32,9 @@ def in_precision(model: Model, precision: Precision) -> Model:
     """
     if precision != "int8":
         return model
-    from torch.ao.quantization import quantize_dynamic
+    from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
     from torch.nn import Linear
 
-    quantised: Model = quantize_dynamic(model, {Linear})  # type: ignore[no-untyped-call]
+    # A scale for each output: with one for a whole layer, all-MiniLM-L6-v2 comes to a cosine of 0.89 only.
+    quantised: Model = quantize_dynamic(model, {Linear: per_channel_dynamic_qconfig})  # type: ignore[no-untyped-call]
     return quantised
