@@ -68,11 +68,17 @@ def backfill(
 def steps_of(run: Run, part: Part, recipe: str) -> list[Callable[[], object]]:
     """The steps of a part, in order."""
     alone: dict[Part, Callable[[Run], object]]
-    alone = {Part.EXTRACT: steps.extract, Part.CHUNK: steps.chunk, Part.EMBED: steps.embed, Part.INDEX: refresh}
+    alone = {Part.EXTRACT: steps.extract, Part.CHUNK: steps.chunk, Part.EMBED: embed, Part.INDEX: refresh}
     if part in alone:
         return [partial(alone[part], run)]
     chosen = [each for each in jobs(run) if each.part is part and recipe in ("", each.name)]
     return [partial(steps.write, run, [each.recipe for each in chosen if each.recipe])]
+
+
+def embed(run: Run) -> None:
+    """Give texts their vectors, of every kind that the corpus asks for."""
+    steps.embed(run)
+    steps.embed_sparsely(run)
 
 
 def refresh(run: Run) -> None:

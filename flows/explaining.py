@@ -18,6 +18,7 @@ from schemas.features import FEATURES
 from schemas.indexes import INDEXES
 from schemas.pages import PAGES
 from schemas.signatures import SIGNATURES
+from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
 from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from warehouse.bundle import manifests
 from warehouse.tables import Warehouse
@@ -106,6 +107,12 @@ def lineage(warehouse: Warehouse, chunk_id: str, indexes: Mapping[str, int]) -> 
         _part(
             "embedding",
             warehouse.read(EMBEDDINGS).join(text, "text_hash", "left_semi"),
+            id="text_hash",
+            made_by="encoder_id",
+        ),
+        _part(
+            "sparse embedding",
+            warehouse.read(SPARSE_EMBEDDINGS).join(text, "text_hash", "left_semi"),
             id="text_hash",
             made_by="encoder_id",
         ),

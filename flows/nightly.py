@@ -31,6 +31,7 @@ def nightly(corpus: str, ds: date | None = None) -> dict[str, Any]:
         steps.ask(run)
         steps.write(run, run.corpus.recipes)
         steps.embed(run)
+        steps.embed_sparsely(run)
         built = steps.build(run)
         steps.round_trip(run, built)
         steps.gate(run, built)

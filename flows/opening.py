@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from flows.progress import progress_for_terminal
-from models.encoder import Encoder
+from models.encoder import Encoder, SparseEncoder
 from models.language import LanguageModel
-from models.opening import open_encoder, open_language_model
+from models.opening import open_encoder, open_language_model, open_sparse_encoder
 from schemas.catalog import TABLES
-from schemas.corpus import Corpus, EncoderSettings, LanguageModelSettings, load_corpus
+from schemas.corpus import Corpus, EncoderSettings, LanguageModelSettings, SparseEncoderSettings, load_corpus
 from schemas.pages import PAGES
 from tasks.run import Progress, Run
 from tasks.selection import EVERYTHING, Selection
@@ -22,6 +22,7 @@ from warehouse.tables import Warehouse
 # Loaded models stay for the life of the process: vLLM alone takes most of a minute to load.
 _language_models: dict[LanguageModelSettings, LanguageModel] = {}
 _encoders: dict[EncoderSettings, Encoder] = {}
+_sparse_encoders: dict[SparseEncoderSettings, SparseEncoder] = {}
 _early: dict[str, Future[Warehouse]] = {}
 
 
@@ -89,6 +90,14 @@ def encoder(settings: EncoderSettings, progress: Progress) -> Encoder:
         progress.note(f"loading {settings.model} with {settings.engine}")
         _encoders[settings] = open_encoder(settings)
     return _encoders[settings]
+
+
+def sparse_encoder(settings: SparseEncoderSettings, progress: Progress) -> SparseEncoder:
+    """The sparse encoder, loaded on first use."""
+    if settings not in _sparse_encoders:
+        progress.note(f"loading {settings.model} with {settings.engine}")
+        _sparse_encoders[settings] = open_sparse_encoder(settings)
+    return _sparse_encoders[settings]
 
 
 def gate_pages(corpus: Corpus) -> Path:

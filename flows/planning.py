@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from flows import opening
 from flows.opening import open_run
-from models.opening import encoder_id, language_model_id
+from models.opening import encoder_id, language_model_id, sparse_encoder_id
 from schemas.catalog import TABLES
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus, RecipeSettings
@@ -20,7 +20,7 @@ from schemas.errors import NightjarError, UnknownName
 from schemas.hashing import fingerprint
 from schemas.pages import PAGES
 from schemas.runs import RUNS
-from tasks import documents, embeddings, passages
+from tasks import documents, embeddings, passages, sparse_embeddings
 from tasks.chunk import chunker_id
 from tasks.job import Backlog
 from tasks.orders import backlog, orders
@@ -121,6 +121,11 @@ def jobs(run: Run) -> Iterator[PlannedJob]:
         yield PlannedJob(order.stage, part_of(order.recipe.table), order.recipe_id, job, order.asked)
     encoding = partial(embeddings.encoding, encoder_id=encoder, open_encoder=open_encoder)
     yield PlannedJob("embed", Part.EMBED, encoder, encoding)
+    if corpus.sparse_encoder:
+        sparse = sparse_encoder_id(corpus.sparse_encoder)
+        open_sparse = partial(opening.sparse_encoder, corpus.sparse_encoder, progress)
+        job = partial(sparse_embeddings.sparse_encoding, encoder_id=sparse, open_encoder=open_sparse)
+        yield PlannedJob("sparse", Part.EMBED, sparse, job)
 
 
 def read_plan(path: Path) -> Plan:

@@ -10,12 +10,24 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
 from flows import opening
-from models.opening import encoder_id, language_model_id, token_counter
+from models.opening import encoder_id, language_model_id, sparse_encoder_id, token_counter
 from schemas.catalog import TABLES
 from schemas.corpus import Corpus, RecipeSettings
 from schemas.errors import CrawlError
 from schemas.features import FEATURES
-from tasks import asking, checks, documents, duplicates, embeddings, files, given, passages, refreshing, writing
+from tasks import (
+    asking,
+    checks,
+    documents,
+    duplicates,
+    embeddings,
+    files,
+    given,
+    passages,
+    refreshing,
+    sparse_embeddings,
+    writing,
+)
 from tasks import crawl as crawling
 from tasks.orders import orders
 from tasks.round_trip import judge_queries
@@ -108,6 +120,16 @@ def embed(run: Run) -> None:
     settings = run.corpus.encoder
     with run.stage("embed") as stage:
         embeddings.embed(stage, encoder_id(settings), partial(opening.encoder, settings, run.progress))
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def embed_sparsely(run: Run) -> None:
+    """Give every distinct text its sparse vector, where the corpus names a sparse encoder."""
+    settings = run.corpus.sparse_encoder
+    if settings:
+        with run.stage("sparse") as stage:
+            open_encoder = partial(opening.sparse_encoder, settings, run.progress)
+            sparse_embeddings.embed_sparsely(stage, sparse_encoder_id(settings), open_encoder)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

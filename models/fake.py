@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from models.encoder import Encoded
+from models.encoder import Encoded, SparselyEncoded, SparseVector
 from models.language import TOO_LONG, Generation, JsonSchema, Prompt, Request, Sampling
 from schemas.hashing import digest
 
 FAKE_MODEL_ID = digest("fake language model")
 FAKE_ENCODER_ID = digest("fake encoder")
+FAKE_SPARSE_ENCODER_ID = digest("fake sparse encoder")
 FAKE_DIMENSION = 64
 REMEMBERED_PROMPTS = 1000
+FAKE_VOCABULARY = 1 << 16
 WORD = re.compile(r"\w+")
 
 
@@ -105,3 +107,30 @@ class FakeEncoder:
     def encode_queries(self, texts: Sequence[str]) -> Encoded:
         """See `Encoder.encode_queries`."""
         return self.encode(texts)
+
+
+class FakeSparseEncoder:
+    """Hashes every word to a term whose weight is how often it stands there: texts that share words are alike.
+
+    Attributes:
+        calls: how often `encode` was called.
+    """
+
+    def __init__(self) -> None:
+        self.encoder_id = FAKE_SPARSE_ENCODER_ID
+        self.vocabulary = FAKE_VOCABULARY
+        self.calls = 0
+
+    def encode(self, texts: Sequence[str]) -> SparselyEncoded:
+        """See `SparseEncoder.encode`."""
+        self.calls += 1
+        words = [WORD.findall(text.lower()) for text in texts]
+        return SparselyEncoded([self._vector(found) for found in words], tokens=sum(map(len, words)))
+
+    def encode_queries(self, texts: Sequence[str]) -> SparselyEncoded:
+        """See `SparseEncoder.encode_queries`."""
+        return self.encode(texts)
+
+    def _vector(self, words: Sequence[str]) -> SparseVector:
+        terms, counts = np.unique([int(digest(word)[:8], 16) % self.vocabulary for word in words], return_counts=True)
+        return SparseVector(terms.astype(np.int32), counts.astype(np.float32))

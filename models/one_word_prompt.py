@@ -5,15 +5,14 @@ Zhuang, Ma, Koopman, Lin and Zuccon, PromptReps, arXiv 2404.18424 (EMNLP 2024).
 
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from models.control_tokens import control_token_pattern, neutralise
+from models.encoder import Side
 from schemas.errors import ModelError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Side = Literal["passage", "query"]
 
 SYSTEM = "You are an AI assistant that can understand human language."
 USER = (

@@ -1,15 +1,39 @@
 """From settings to models: the one place that knows every engine."""
 
-from models.encoder import Encoder
+from collections.abc import Callable
+from pathlib import Path
+
+from models.echo_splade import EchoSpladeEncoder, echo_splade_id
+from models.encoder import Encoder, SparseEncoder
 from models.engine_process import EngineProcessLanguageModel
-from models.fake import FAKE_ENCODER_ID, FAKE_MODEL_ID, FakeEncoder, FakeLanguageModel
+from models.fake import (
+    FAKE_ENCODER_ID,
+    FAKE_MODEL_ID,
+    FAKE_SPARSE_ENCODER_ID,
+    FakeEncoder,
+    FakeLanguageModel,
+    FakeSparseEncoder,
+)
 from models.folders import model_folder, model_id
 from models.language import LanguageModel
+from models.last_token import LastTokenEncoder, last_token_id
+from models.parity import check_parity
 from models.promptreps import PromptRepsEncoder, promptreps_id
+from models.promptreps_sparse import PromptRepsSparseEncoder, promptreps_sparse_id
+from models.prosper import ProsperEncoder, prosper_id
 from models.sentence_transformer import SentenceTransformerEncoder, sentence_transformer_id
 from models.server import ServerLanguageModel, server_model_id
+from models.sparse_vector import MostTerms
+from models.splade import SpladeEncoder, splade_id
 from models.tokens import TokenCounter, WordCounter
-from schemas.corpus import EncoderSettings, LanguageModelSettings
+from schemas.corpus import EncoderSettings, LanguageModelSettings, SparseEncoderSettings
+
+_SPARSE: dict[str, tuple[Callable[[Path, MostTerms], str], Callable[[Path, int, MostTerms], SparseEncoder]]] = {
+    "splade": (splade_id, SpladeEncoder),
+    "echo-splade": (echo_splade_id, EchoSpladeEncoder),
+    "prosper": (prosper_id, ProsperEncoder),
+    "promptreps": (promptreps_sparse_id, PromptRepsSparseEncoder),
+}
 
 
 def language_model_id(settings: LanguageModelSettings) -> str:
@@ -46,20 +70,64 @@ def encoder_id(settings: EncoderSettings) -> str:
     if settings.engine == "fake":
         return FAKE_ENCODER_ID
     folder = model_folder(settings.model)
-    return promptreps_id(folder) if settings.engine == "promptreps" else sentence_transformer_id(folder)
+    if settings.engine == "promptreps":
+        return promptreps_id(folder, settings.precision, settings.dimension)
+    identify = last_token_id if settings.engine == "last-token" else sentence_transformer_id
+    return identify(folder, settings)
 
 
 def open_encoder(settings: EncoderSettings) -> Encoder:
-    """Load an encoder.
+    """Load an encoder. One of another precision than float32 must prove first that it makes the same vectors.
+
+    Raises:
+        SetupError: there is no such model.
+        ModelError: it does not load, or is not at parity with float32.
+    """
+    encoder = _loaded_encoder(settings)
+    if settings.precision != "float32":
+        reference = _loaded_encoder(settings.model_copy(update={"precision": "float32"}))
+        check_parity(encoder, reference, settings.min_parity, f"{settings.model} in {settings.precision}")
+    return encoder
+
+
+def _loaded_encoder(settings: EncoderSettings) -> Encoder:
+    if settings.engine == "fake":
+        return FakeEncoder()
+    folder = model_folder(settings.model)
+    if settings.engine == "promptreps":
+        return PromptRepsEncoder(folder, settings.batch_size, settings.precision, settings.dimension)
+    kind = LastTokenEncoder if settings.engine == "last-token" else SentenceTransformerEncoder
+    return kind(folder, settings)
+
+
+def sparse_encoder_id(settings: SparseEncoderSettings) -> str:
+    """`encoder_id` of the sparse encoder the settings name; it is not loaded.
+
+    Raises:
+        SetupError: there is no such model.
+        ModelError: it lacks a part that its engine needs.
+    """
+    if settings.engine == "fake":
+        return FAKE_SPARSE_ENCODER_ID
+    identify, _ = _SPARSE[settings.engine]
+    return identify(model_folder(settings.model), _most_terms(settings))
+
+
+def open_sparse_encoder(settings: SparseEncoderSettings) -> SparseEncoder:
+    """Load a sparse encoder.
 
     Raises:
         SetupError: there is no such model.
         ModelError: it does not load.
     """
     if settings.engine == "fake":
-        return FakeEncoder()
-    kind = PromptRepsEncoder if settings.engine == "promptreps" else SentenceTransformerEncoder
-    return kind(model_folder(settings.model), settings.batch_size)
+        return FakeSparseEncoder()
+    _, opened = _SPARSE[settings.engine]
+    return opened(model_folder(settings.model), settings.batch_size, _most_terms(settings))
+
+
+def _most_terms(settings: SparseEncoderSettings) -> MostTerms:
+    return MostTerms(settings.passage_terms, settings.query_terms)
 
 
 def token_counter(settings: EncoderSettings) -> TokenCounter | WordCounter:

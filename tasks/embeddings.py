@@ -10,6 +10,7 @@ from models.encoder import Encoder
 from schemas.chunks import CHUNKS
 from schemas.embeddings import EMBEDDINGS
 from schemas.passage import passage_text
+from schemas.table import Table
 from tasks.job import Job, run_job
 from tasks.labour import InThisProcess
 from tasks.outcome import Outcome
@@ -26,14 +27,21 @@ def embed(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) ->
 
 def encoding(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) -> Job:
     """Texts of live chunks in, vectors out."""
-    live = stage.run.selection.of(stage.read(CHUNKS).where("live"))
-    vectors = stage.read(EMBEDDINGS)
+    return encoding_job(stage, EMBEDDINGS, encoder_id, lambda batch: encode_batch(batch, open_encoder()))
 
-    def work(batch: pa.Table) -> Outcome:
-        return encode_batch(batch, open_encoder())
+
+def encoding_job(stage: Stage, table: Table, encoder_id: str, work: Callable[[pa.Table], Outcome]) -> Job:
+    """Texts of live chunks in, rows of a table of vectors out.
+
+    Args:
+        table: with `text_hash` and `encoder_id` as its key.
+        work: from sources to rows.
+    """
+    live = stage.run.selection.of(stage.read(CHUNKS).where("live"))
+    vectors = stage.read(table)
 
     def commit(outcome: Outcome) -> int:
-        return stage.append(EMBEDDINGS, outcome.rows)
+        return stage.append(table, outcome.rows)
 
     return Job(
         producer_id=encoder_id,
@@ -61,7 +69,7 @@ def encode_batch(sources: pa.Table, encoder: Encoder) -> Outcome:
     Args:
         sources: `text_hash`, `heading_path` and `text`.
     """
-    texts = [passage_text(row["heading_path"], row["text"]) for row in sources.to_pylist()]
+    texts = texts_of(sources)
     encoded = encoder.encode(texts)
     size = encoded.vectors.shape[1]
     flat = pa.array(encoded.vectors.ravel(), pa.float32())
@@ -74,3 +82,8 @@ def encode_batch(sources: pa.Table, encoder: Encoder) -> Outcome:
         }
     )
     return Outcome(rows, prompt_tokens=encoded.tokens)
+
+
+def texts_of(sources: pa.Table) -> list[str]:
+    """What an encoder reads of each source."""
+    return [passage_text(row["heading_path"], row["text"]) for row in sources.to_pylist()]

@@ -32,6 +32,9 @@ engine = "{language_model}"
 [encoder]
 engine = "{encoder}"
 
+[sparse_encoder]
+engine = "fake"
+
 [[recipes]]
 name = "keywords"
 limit = 2

@@ -49,7 +49,7 @@ def test_tables_are_shown_in_short_and_in_full(corpus: str) -> None:
 def test_a_search_result_can_be_explained(corpus: str) -> None:
     first, *_ = as_json("search", corpus, "moths on the wing", "--mode", "lexical")["hits"]
     rows = as_json("explain", corpus, first["chunk_id"])["lineage"]
-    assert {"page", "document", "chunk", "embedding", "index"} <= {row["part"] for row in rows}
+    assert {"page", "document", "chunk", "embedding", "sparse embedding", "index"} <= {row["part"] for row in rows}
     assert "nightjar.html" in run("explain", corpus, first["chunk_id"])
 
 
@@ -86,7 +86,7 @@ def test_a_plan_is_shown_applied_and_then_stale(corpus: str, tmp_path: Path) -> 
     whole = {stage["stage"]: stage for stage in as_json("plan", corpus)["stages"]}
     assert whole["features:summary"]["pending"] == {"new source": 3}
     assert whole["features:summary"]["tokens"] is None  # never measured
-    assert whole["features:keywords"]["pending"] == whole["embed"]["pending"] == {}
+    assert whole["features:keywords"]["pending"] == whole["embed"]["pending"] == whole["sparse"]["pending"] == {}
     assert whole["gate"]["seconds"] > 0
     assert f"Do it: nightjar apply {plan}" in run("plan", corpus, "--stage", "features", "--output", str(plan))
     assert "features:summary" in run("apply", str(plan))

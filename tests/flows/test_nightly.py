@@ -37,7 +37,7 @@ def test_a_first_night_fills_every_table_and_publishes(night: Night) -> None:
     assert run["state"] == "completed"
     found = stages(run)
     assert found["crawl"]["rows_out"] == 3
-    assert found["chunk"]["rows_out"] == found["embed"]["rows_out"] == 4
+    assert found["chunk"]["rows_out"] == found["embed"]["rows_out"] == found["sparse"]["rows_out"] == 4
     assert found["features:keywords"]["rows_out"] == 2
     status = status_of(load_corpus(night.corpus))
     empty = {name for name, facts in status["tables"].items() if not facts["rows"]}
@@ -86,7 +86,7 @@ def test_one_changed_paragraph_costs_one_chunk_and_a_first_404_none(corpus: str)
     before = status_of(load_corpus(corpus))
     run = stages(nightly(corpus, "2026-01-02"))
     assert run["extract"]["rows_out"] == 1
-    assert run["embed"]["rows_out"] == 1
+    assert run["embed"]["rows_out"] == run["sparse"]["rows_out"] == 1
     assert run["synthetic_queries:query"]["rows_out"] == 1
     after = status_of(load_corpus(corpus))
     assert after["live_index"]["index_id"] != before["live_index"]["index_id"]

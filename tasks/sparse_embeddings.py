@@ -1,0 +1,48 @@
+"""The sparse stage: every distinct live text gets one learned sparse vector."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from models.encoder import SparseEncoder
+from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
+from tasks.embeddings import encoding_job, texts_of
+from tasks.job import Job, run_job
+from tasks.outcome import Outcome
+from tasks.run import Stage
+
+
+def embed_sparsely(stage: Stage, encoder_id: str, open_encoder: Callable[[], SparseEncoder]) -> None:
+    """Encode the texts that this encoder has no vector of; it is loaded only when there are any."""
+    run_job(stage, sparse_encoding(stage, encoder_id, open_encoder))
+
+
+def sparse_encoding(stage: Stage, encoder_id: str, open_encoder: Callable[[], SparseEncoder]) -> Job:
+    """Texts of live chunks in, sparse vectors out."""
+    return encoding_job(stage, SPARSE_EMBEDDINGS, encoder_id, lambda batch: encode_sparsely(batch, open_encoder()))
+
+
+def encode_sparsely(sources: pa.Table, encoder: SparseEncoder) -> Outcome:
+    """Sparse vectors of a batch of texts. A text in which the encoder finds no term has a vector without terms.
+
+    Args:
+        sources: `text_hash`, `heading_path` and `text`.
+    """
+    encoded = encoder.encode(texts_of(sources))
+    rows = pa.table(
+        {
+            "text_hash": sources["text_hash"],
+            "encoder_id": pa.array([encoder.encoder_id] * len(sources), pa.string()),
+            "terms": _lists([vector.terms for vector in encoded.vectors], pa.int32()),
+            "weights": _lists([vector.weights for vector in encoded.vectors], pa.float32()),
+        }
+    )
+    return Outcome(rows, prompt_tokens=encoded.tokens)
+
+
+def _lists(arrays: "Sequence[NDArray[Any]]", of: pa.DataType) -> "pa.ListArray[Any]":
+    offsets = np.cumsum([0, *map(len, arrays)])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(np.concatenate(arrays), of))

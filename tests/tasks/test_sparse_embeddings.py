@@ -1,0 +1,51 @@
+"""The sparse stage: one vector a text, nothing twice, and what a text without a term gets."""
+
+from datetime import date
+
+import pyarrow as pa
+
+from models.fake import FAKE_SPARSE_ENCODER_ID, FakeSparseEncoder
+from schemas.chunks import CHUNKS
+from schemas.corpus import Corpus
+from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
+from tasks.run import Run, Silent
+from tasks.sparse_embeddings import embed_sparsely, encode_sparsely
+from tests.bundles import HEADINGS, SENTENCES, chunks_of, hash_of
+from warehouse.gates import judge, measure
+from warehouse.tables import Warehouse
+
+
+def sparse_night(warehouse: Warehouse, encoder: FakeSparseEncoder, run_id: str) -> dict[str, object]:
+    corpus = Corpus.model_validate({"name": "test", "crawl": {"seeds": ["http://example.org/"]}})
+    run = Run(warehouse, corpus, run_id, date(2026, 1, 1), Silent())
+    with run.stage("sparse") as stage:
+        embed_sparsely(stage, encoder.encoder_id, lambda: encoder)
+    return vars(stage.ledger)
+
+
+def test_every_distinct_text_gets_one_vector_and_only_once(warehouse: Warehouse) -> None:
+    warehouse.add(CHUNKS, chunks_of([*SENTENCES, SENTENCES[0]]))
+    encoder = FakeSparseEncoder()
+
+    first = sparse_night(warehouse, encoder, "r1")
+
+    assert (first["rows_in"], first["rows_out"]) == (len(SENTENCES), len(SENTENCES))
+    stored = warehouse.arrow(SPARSE_EMBEDDINGS, warehouse.read(SPARSE_EMBEDDINGS)).to_pylist()
+    assert {row["text_hash"] for row in stored} == {hash_of(sentence) for sentence in SENTENCES}
+    (row,) = [row for row in stored if row["text_hash"] == hash_of(SENTENCES[0])]
+    (vector,) = encoder.encode([f"{HEADINGS[0]}\n{SENTENCES[0]}"]).vectors
+    assert (row["terms"], row["weights"]) == (vector.terms.tolist(), vector.weights.tolist())
+    assert row["encoder_id"] == FAKE_SPARSE_ENCODER_ID
+    calls = encoder.calls
+    again = sparse_night(warehouse, encoder, "r2")
+    assert (again["rows_out"], again["skipped"], encoder.calls) == (0, len(SENTENCES), calls)
+
+
+def test_a_text_without_a_term_has_a_row_that_the_gate_lets_pass(warehouse: Warehouse) -> None:
+    sources = pa.table({"text_hash": ["a", "b"], "heading_path": [[], []], "text": ["...", "owl"]})
+    outcome = encode_sparsely(sources, FakeSparseEncoder())
+    assert outcome.rows["terms"].to_pylist()[0] == []
+    rows = outcome.rows.append_column("run_id", pa.array(["r", "r"]))
+    assert warehouse.append(SPARSE_EMBEDDINGS, rows) == 2
+    figures = measure(warehouse.read(SPARSE_EMBEDDINGS), SPARSE_EMBEDDINGS.all_expectations)
+    assert not judge("sparse_embeddings", figures, SPARSE_EMBEDDINGS.all_expectations).failed
