@@ -127,20 +127,21 @@ def round_trip(run: Run, built: str | None) -> None:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def gate(run: Run, built: str | None) -> None:
-    """Check the tables and the built version; a failing gate stops the flow here."""
+def gate(run: Run, built: str | None, *, force: bool = False) -> None:
+    """Check the tables and the built version; a failing gate stops the flow here, unless an index is forced."""
     pages = opening.gate_pages(run.corpus)
     with run.stage("gate") as stage:
         checks.check_tables(stage, TABLES.values(), pages)
         if built:
-            refreshing.check(stage, built, encoder_id(run.corpus.encoder), pages)
+            open_encoder = partial(opening.encoder, run.corpus.encoder, run.progress)
+            refreshing.check(stage, built, open_encoder, pages, force=force)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def publish(run: Run, built: str | None) -> None:
     """Make the built version live."""
     with run.stage("publish") as stage:
-        refreshing.publish(stage, built)
+        refreshing.publish(stage, built, encoder_id(run.corpus.encoder))
 
 
 def feature_recipes(corpus: Corpus) -> list[str]:
