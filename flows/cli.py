@@ -171,7 +171,7 @@ def search(
     corpus: CorpusName,
     query: Annotated[str, typer.Argument(help="What to look for, in quotes.")],
     k: Annotated[int, typer.Option(min=1, max=1000, help="How many results.")] = 10,
-    mode: Annotated[str, typer.Option(help="dense, lexical or hybrid.")] = "hybrid",
+    mode: Annotated[str, typer.Option(help="dense, lexical, sparse or hybrid.")] = "hybrid",
     prf: Annotated[
         str, typer.Option(help="Second pass with this stored feature of the first results, such as keywords.")
     ] = "",
