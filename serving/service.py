@@ -24,6 +24,7 @@ from serving.search import MODES, Hit, Index
 from warehouse.lexical import Analyser
 
 LONGEST_QUERY = 1000
+LONGEST_FEATURE = 200
 MOST_RESULTS = 100
 # A filter looks at this many of the best results and no deeper, so that no request reads the whole index.
 MOST_EXAMINED = 1000
@@ -56,7 +57,9 @@ class Asked(BaseModel):
     weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] = Field(
         (), max_length=3, description="weights of the parts, in their order, for min-max; equal ones when left out"
     )
-    prf: str = Field("", max_length=200, description="stored feature of the first results for a second pass")
+    prf: str = Field(
+        "", max_length=LONGEST_FEATURE, description="stored feature of the first results for a second pass"
+    )
     depth: int = Field(3, ge=0, le=20, description="first results whose feature the second pass takes")
     positional: bool = Field(True, description="the second pass tells the rank of each")
     url_prefix: str = Field("", max_length=2000, description="only passages of pages whose URL begins so")
@@ -112,8 +115,12 @@ class Searcher:
             }
 
 
-def create_app(live: LiveIndex, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS) -> FastAPI:
-    """The service over a live index; while it runs, it looks at the pointer and takes up what is published."""
+def create_app(live: LiveIndex, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS, name: str = "") -> FastAPI:
+    """The service over a live index; while it runs, it looks at the pointer and takes up what is published.
+
+    Args:
+        name: of the corpus, for the page.
+    """
     searcher = Searcher(live)
 
     @asynccontextmanager
@@ -129,7 +136,7 @@ def create_app(live: LiveIndex, seconds_between_looks: float = SECONDS_BETWEEN_L
     _add_errors(app)
     _add_measures(app)
     _add_search(app, searcher)
-    _add_page(app, searcher)
+    _add_page(app, searcher, name)
     return app
 
 
@@ -160,7 +167,7 @@ def _add_search(app: FastAPI, searcher: Searcher) -> None:
         }
 
 
-def _add_page(app: FastAPI, searcher: Searcher) -> None:
+def _add_page(app: FastAPI, searcher: Searcher, name: str) -> None:
     templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(default=True))
     page = templates.get_template("search.html")
     style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
@@ -170,11 +177,26 @@ def _add_page(app: FastAPI, searcher: Searcher) -> None:
         return Response(style, media_type="text/css")
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    def search_page(query: str = Query("", max_length=LONGEST_QUERY), mode: str = "hybrid") -> HTMLResponse:
+    def search_page(
+        query: Annotated[str, Query(max_length=LONGEST_QUERY)] = "",
+        mode: str = "hybrid",
+        prf: Annotated[str, Query(max_length=LONGEST_FEATURE)] = "",
+    ) -> HTMLResponse:
+        index = searcher.live.current
         chosen = mode if mode in MODES else "hybrid"
-        shown = {"query": query, "mode": chosen, "modes": MODES, "longest_query": LONGEST_QUERY}
+        shown = {
+            "name": name,
+            "query": query,
+            "mode": chosen,
+            "modes": MODES,
+            "prf": prf,
+            "features": index.features,
+            "longest_query": LONGEST_QUERY,
+            "manifest": index.bundle.manifest,
+        }
         try:
-            answer = searcher.answer(Asked(query=query, mode=chosen)) if query else None  # type: ignore[arg-type]
+            asked = Asked(query=query, mode=chosen, prf=prf) if query else None  # type: ignore[arg-type]
+            answer = searcher.answer(asked) if asked else None
         except NightjarError as error:
             return HTMLResponse(page.render(shown, problem=str(error)), status_code=_status(error))
         return HTMLResponse(page.render(shown, answer=answer))
