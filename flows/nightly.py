@@ -37,4 +37,5 @@ def nightly(corpus: str, ds: date | None = None, force: bool = False) -> dict[st
         steps.round_trip(run, built)
         steps.gate(run, built, force=force)
         steps.publish(run, built)
+        steps.mirror(run)
         return summary(run)

@@ -19,6 +19,7 @@ from tasks import crawl as crawling
 from tasks.recipes import load_recipe, recipe_id
 from tasks.round_trip import judge_queries
 from tasks.run import Run
+from warehouse.milvus import follow_live
 
 
 def _nobody_answered(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
@@ -142,6 +143,17 @@ def publish(run: Run, built: str | None) -> None:
     """Make the built version live."""
     with run.stage("publish") as stage:
         refreshing.publish(stage, built, encoder_id(run.corpus.encoder))
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def mirror(run: Run) -> None:
+    """Bring the corpus's Milvus into line with what is live, if it names one."""
+    settings = run.corpus.milvus
+    if settings is None:
+        return
+    with run.stage("milvus") as stage:
+        open_milvus = partial(opening.milvus, run.corpus, settings)
+        stage.ledger.rows_out = follow_live(run.corpus.warehouse, run.corpus.index.keep, open_milvus)
 
 
 def feature_recipes(corpus: Corpus) -> list[str]:

@@ -1,6 +1,7 @@
 """The index versions of a corpus: which there are, which is live, making another one live, and going back."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from flows import opening
 from flows.opening import open_warehouse
 from models.opening import encoder_id
 from schemas.corpus import Corpus
@@ -17,6 +19,7 @@ from schemas.table import Expectation
 from tasks.index_gates import index_gates
 from tasks.refreshing import follow_pointer
 from warehouse.bundle import indexes_folder
+from warehouse.milvus import follow_live
 from warehouse.pointer import Pointer, publish_bundle, read_pointer, roll_back
 from warehouse.retention import retire_bundles
 from warehouse.tables import Warehouse
@@ -65,7 +68,7 @@ def make_live(corpus: Corpus, index_id: str | None, *, force: bool = False) -> P
     expected = before.index_id if before else None
     pointer = publish_bundle(corpus.warehouse, row["index_id"], encoder_id(corpus.encoder), expected=expected)
     retire_bundles(corpus.warehouse, corpus.index.keep)
-    _reconcile(warehouse, pointer)
+    _tell(corpus, warehouse, pointer)
     return pointer
 
 
@@ -81,7 +84,7 @@ def go_back(corpus: Corpus, index_id: str | None) -> Pointer:
             encoder.
     """
     pointer = roll_back(corpus.warehouse, index_id, encoder_id=encoder_id(corpus.encoder))
-    _reconcile(open_warehouse(corpus), pointer)
+    _tell(corpus, open_warehouse(corpus), pointer)
     return pointer
 
 
@@ -130,10 +133,13 @@ def _why_not(row: Mapping[str, Any]) -> str:
     return "" if row["gates"] else "was not held against its gates yet"
 
 
-def _reconcile(warehouse: Warehouse, pointer: Pointer) -> None:
+def _tell(corpus: Corpus, warehouse: Warehouse, pointer: Pointer) -> None:
+    """Have `indexes`, and Milvus where the corpus names one, say what the pointer says."""
     changed = follow_pointer(_rows(warehouse), pointer)
     if changed:
         warehouse.merge(INDEXES, INDEXES.rows(changed))
+    if corpus.milvus:
+        follow_live(corpus.warehouse, corpus.index.keep, partial(opening.milvus, corpus, corpus.milvus))
 
 
 def _described(

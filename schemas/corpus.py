@@ -302,6 +302,20 @@ class IndexSettings(Settings):
     keep: int = Field(3, ge=1, description="published versions kept for rollback")
 
 
+class MilvusSettings(Settings):
+    """A Milvus that is kept in line with the live index version."""
+
+    uri: str = Field(
+        pattern=r"^(https?://\S+|.+\.db)$", description="server, such as http://127.0.0.1:19530, or a milvus-lite file"
+    )
+    prefix: str = Field(
+        "nightjar",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="with _NAME of the corpus the alias that is searched; collections are named after it",
+    )
+    token_variable: str = Field("", description="environment variable with the server's token, if it wants one")
+
+
 class Corpus(Settings):
     """A corpus file, checked."""
 
@@ -330,6 +344,7 @@ class Corpus(Settings):
     encoder: EncoderSettings = EncoderSettings()
     recipes: tuple[RecipeSettings, ...] = ()
     index: IndexSettings = IndexSettings()
+    milvus: MilvusSettings | None = None
     _recipe_folders: tuple[Path, ...] = PrivateAttr(())
 
     @property

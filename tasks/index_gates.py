@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from models.encoder import Encoder
@@ -113,8 +114,9 @@ def own_texts_found(bundle: Bundle, encoder: Encoder) -> float:
     It falls where vectors are not of this encoder, or stand with other texts. A text without a term is found lexically
     by nothing, and is asked for densely alone.
     """
-    count = len(bundle.stored.text_hashes)
-    sample = np.random.default_rng(SEED).permutation(count)[:OWN_TEXTS].tolist()
+    text_hashes = pc.unique(bundle.stored.chunks["text_hash"])
+    chosen = np.random.default_rng(SEED).permutation(len(text_hashes))[:OWN_TEXTS]
+    sample = bundle.stored.numbers(pa.chunked_array([text_hashes.take(pa.array(chosen))])).tolist()
     passages = bundle.stored.passages(sample)
     texts = [passage_text(passage["heading_path"], passage["text"]) for passage in passages]
     dense = bundle.dense.search(encoder.encode(texts).vectors, DEPTH).numbers

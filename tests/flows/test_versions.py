@@ -7,6 +7,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from pymilvus import MilvusClient
 from typer.testing import CliRunner
 
 from flows import cli
@@ -23,15 +24,27 @@ from tests.conftest import Night
 from tests.small_site import copy_night
 from warehouse.pointer import live_pointer, roll_back
 
+MILVUS = "birds.db"
+
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
 @pytest.fixture(scope="module")
 def corpus(night: Night, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A night's corpus that asks for an answer to a query that no page has."""
-    path = copy_night(night.corpus, tmp_path_factory.mktemp("versions"))
-    Path(path).write_text(Path(path).read_text() + '\n[index]\nsmoke_queries = ["owl", "xylophone"]\n')
-    return path
+    """A night's corpus that asks for an answer to a query that no page has, and that Milvus follows."""
+    path = Path(copy_night(night.corpus, tmp_path_factory.mktemp("versions")))
+    more = f'[index]\nsmoke_queries = ["owl", "xylophone"]\n[milvus]\nuri = "{path.parent / MILVUS}"\n'
+    path.write_text(f"{path.read_text()}\n{more}")
+    return str(path)
+
+
+def followed(corpus: str) -> str:
+    """The version that the alias in Milvus leads to."""
+    milvus = MilvusClient(str(Path(corpus).parent / MILVUS))
+    try:
+        return str(milvus.describe_alias("nightjar_birds")["collection_name"]).removeprefix("nightjar_birds_")
+    finally:
+        milvus.close()
 
 
 def run(*arguments: str) -> str:
@@ -65,12 +78,13 @@ def test_a_version_that_fails_is_published_by_force_alone_and_that_is_recorded(c
     (forced,) = [version for version in versions(corpus) if version["live"]]
     assert (forced["index_id"], forced["state"], forced["forced"]) == (rejected["index_id"], "published", True)
     assert "live (forced)" in " ".join(run("indexes", corpus).split())
-    assert {hit.index_id for hit in _search(corpus)} == {rejected["index_id"]}
+    assert {hit.index_id for hit in _search(corpus)} == {rejected["index_id"]} == {followed(corpus)}
 
 
 def test_a_version_that_was_rolled_back_from_is_published_again_by_name(corpus: str) -> None:
     newest, first = (version["index_id"] for version in versions(corpus))
     run("rollback", corpus)
+    assert followed(corpus) == first
 
     with pytest.raises(GateError, match="has failed its gates"):  # force is asked for each time
         run("publish", corpus, newest)
