@@ -114,9 +114,10 @@ def own_texts_found(bundle: Bundle, encoder: Encoder) -> float:
     It falls where vectors are not of this encoder, or stand with other texts. A text without a term is found lexically
     by nothing, and is asked for densely alone.
     """
-    text_hashes = pc.unique(bundle.stored.chunks["text_hash"])
-    chosen = np.random.default_rng(SEED).permutation(len(text_hashes))[:OWN_TEXTS]
-    sample = bundle.stored.numbers(pa.chunked_array([text_hashes.take(pa.array(chosen))])).tolist()
+    text_hashes = pc.unique(bundle.stored.chunks["text_hash"]).to_pylist()
+    order = np.random.default_rng(SEED).permutation(len(text_hashes))[:OWN_TEXTS]
+    chosen = [text_hashes[position] for position in order]
+    sample = bundle.stored.numbers(pa.chunked_array([chosen], pa.string())).tolist()
     passages = bundle.stored.passages(sample)
     texts = [passage_text(passage["heading_path"], passage["text"]) for passage in passages]
     dense = bundle.dense.search(encoder.encode(texts).vectors, DEPTH).numbers
