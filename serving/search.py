@@ -119,6 +119,12 @@ class Index:
         """Names of the features that `search` can give feedback with."""
         return sorted(self.bundle.stored.feature_names)
 
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Modes that `search` can answer in: sparse where the index has learned sparse vectors, and their encoder."""
+        has_sparse = self._sparse_index is not None and self._open_sparse_encoder is not None
+        return tuple(mode for mode in MODES if mode != "sparse" or has_sparse)
+
     def search(
         self,
         query: str,
@@ -189,12 +195,16 @@ class Index:
         return _scored(self._sparse(query, k) if part == "sparse" else self.bundle.lexical.search(query, k))
 
     def _sparse(self, query: str, k: int) -> Found:
-        sparse: SparseSearch | None = getattr(self.bundle, "sparse", None)
+        sparse = self._sparse_index
         if sparse is None or self._sparse_encoder is None:
             raise NightjarError(
                 "the index has no learned sparse vectors", where=self.index_id, remedy="Ask for dense or lexical search"
             )
         return sparse.search(self._sparse_encoder.encode_queries([query]).vectors[0], k)
+
+    @property
+    def _sparse_index(self) -> SparseSearch | None:
+        return getattr(self.bundle, "sparse", None)
 
     @cached_property
     def _sparse_encoder(self) -> SparseEncoder | None:

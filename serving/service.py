@@ -20,7 +20,7 @@ from schemas.errors import BundleError, NightjarError
 from serving.follow import LiveIndex
 from serving.fusion import Fusion
 from serving.highlights import marked, matching_spans, web_address
-from serving.search import MODES, Hit, Index
+from serving.search import Hit, Index
 from warehouse.lexical import Analyser
 
 LONGEST_QUERY = 1000
@@ -94,8 +94,11 @@ class Searcher:
         self._one = threading.Lock()
         self._analyser = cache(Analyser)
 
-    def answer(self, asked: Asked) -> dict[str, Any]:
+    def answer(self, asked: Asked, index: Index | None = None) -> dict[str, Any]:
         """Hits with highlights, features and lineage, and the version that all of it is from.
+
+        Args:
+            index: version that answers; the live one when left out.
 
         Raises:
             UnknownName: no such feature in the index.
@@ -103,7 +106,7 @@ class Searcher:
             BundleError: the encoder is not the index's.
         """
         with self._one:
-            index = self.live.current
+            index = index or self.live.current
             hits, examined = _filtered(index, asked)
             analyser = self._analyser(index.bundle.manifest.parameters.stemmer)
             terms = frozenset(analyser.terms(asked.query))
@@ -183,12 +186,12 @@ def _add_page(app: FastAPI, searcher: Searcher, name: str) -> None:
         prf: Annotated[str, Query(max_length=LONGEST_FEATURE)] = "",
     ) -> HTMLResponse:
         index = searcher.live.current
-        chosen = mode if mode in MODES else "hybrid"
+        chosen = mode if mode in index.modes else "hybrid"
         shown = {
             "name": name,
             "query": query,
             "mode": chosen,
-            "modes": MODES,
+            "modes": index.modes,
             "prf": prf,
             "features": index.features,
             "longest_query": LONGEST_QUERY,
@@ -196,7 +199,7 @@ def _add_page(app: FastAPI, searcher: Searcher, name: str) -> None:
         }
         try:
             asked = Asked(query=query, mode=chosen, prf=prf) if query else None  # type: ignore[arg-type]
-            answer = searcher.answer(asked) if asked else None
+            answer = searcher.answer(asked, index) if asked else None
         except NightjarError as error:
             return HTMLResponse(page.render(shown, problem=str(error)), status_code=_status(error))
         return HTMLResponse(page.render(shown, answer=answer))

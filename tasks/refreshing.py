@@ -205,12 +205,13 @@ def _index_row(run: Run, bundle: Bundle) -> dict[str, Any]:
 
 
 def _predecessor(stage: Stage) -> Predecessor | None:
-    """The live version with what its gates measured; a damaged one is nothing to compare with."""
+    """The live version with what its gates measured; a damaged one is nothing to compare with, and is said to be."""
     if stage.run.live is None:
         return None
     try:
         bundle = _opened(stage.run, stage.run.live.index_id)
-    except BundleError:
+    except BundleError as error:
+        stage.run.progress.note(f"nothing to compare with: {error}")
         return None
     rows = _index_rows(stage.run.warehouse, bundle.manifest.index_id)
     return Predecessor(bundle, dict(rows[0]["gates"]) if rows else {})

@@ -127,7 +127,9 @@ class SpelledIndex:
 def test_sparse_search_asks_the_sparse_index_with_the_sparse_encoder(tmp_path: Path) -> None:
     bundle = published(tmp_path)
     index = open_index(tmp_path, FakeEncoder, words, open_sparse_encoder=SpelledEncoder)
+    assert index.modes == ("dense", "lexical", "hybrid")
     index.bundle.sparse = SpelledIndex()  # type: ignore[attr-defined]
+    assert index.modes == ("dense", "lexical", "sparse", "hybrid")
 
     hits = index.search("bbbdd", k=2, mode="sparse")
 
