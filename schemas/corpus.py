@@ -289,10 +289,15 @@ class IndexSettings(Settings):
         0.5, ge=0, le=1, description="MRR@10 of kept synthetic queries, each looking for its own passage"
     )
     max_known_item_drop: float = Field(
-        0.05, ge=0, le=1, description="how far that may be below the live version's, over passages that both have"
+        0.05,
+        ge=0,
+        le=1,
+        description="how far that may be below the live version's, over passages that both have, if 20 queries ask",
     )
     min_ndcg: float = Field(0, ge=0, le=1, description="nDCG@10 of the judged queries, dense and lexical each")
-    max_ndcg_drop: float = Field(0.02, ge=0, le=1, description="how far each may be below the live version's")
+    max_ndcg_drop: float = Field(
+        0.02, ge=0, le=1, description="how far each may be below the live version's, if 20 queries are judged"
+    )
     max_chunks_lost: float = Field(
         0.5, ge=0, le=1, description="chunks fewer than in the live version, as a share of its"
     )

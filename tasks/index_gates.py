@@ -1,7 +1,7 @@
 """What an index version must prove before it serves: its gates, and the figures that they judge.
 
 What there is nothing to measure with is left out, and its gate with it: known items before a query was kept, judged
-queries in a corpus that has none, drops and drift where nothing was live before.
+queries in a corpus that has none, drops and drift where nothing was live before, drops where queries are few.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +29,8 @@ NDCG = "nDCG@10"
 OWN_TEXTS = 20
 # More queries than these would move a mean by less than the margins, and each costs the encoder's time every night.
 MOST_QUERIES = 500
+# With fewer, a single query that falls by a rank would be taken for a drop of the whole.
+FEWEST_QUERIES = 20
 
 
 @dataclass(frozen=True)
@@ -165,14 +167,15 @@ def _known_item_figures(
     vectors = encoder.encode_queries([query for query, _ in items]).vectors
     hashes = [text_hash for _, text_hash in items]
     figures = {"known_item_mrr_at_10": known_item_mrr(built, vectors, hashes)}
-    if live and live.bundle.manifest.encoder_id != encoder.encoder_id:
+    if live is None:
+        return figures
+    if live.bundle.manifest.encoder_id != encoder.encoder_id:
         return figures | _drop("known_item_mrr", live, figures["known_item_mrr_at_10"])
-    if live:
-        in_both = _in_index(live.bundle, hashes) & _in_index(built, hashes)
-        shared = np.array(hashes)[in_both].tolist()
-        if shared:
-            before, after = (known_item_mrr(each, vectors[in_both], shared) for each in (live.bundle, built))
-            figures["known_item_mrr_drop"] = before - after
+    in_both = _in_index(live.bundle, hashes) & _in_index(built, hashes)
+    shared = np.array(hashes)[in_both].tolist()
+    if len(shared) >= FEWEST_QUERIES:
+        before, after = (known_item_mrr(each, vectors[in_both], shared) for each in (live.bundle, built))
+        figures["known_item_mrr_drop"] = before - after
     return figures
 
 
@@ -184,7 +187,7 @@ def _judged_figures(
         return {}
     canary = _Canary(judged, encoder)
     figures = {"dense_ndcg_at_10": canary.dense(built), "lexical_ndcg_at_10": canary.lexical(built)}
-    if not live:
+    if live is None or len(judged.queries) < FEWEST_QUERIES:
         return figures
     figures["lexical_ndcg_drop"] = canary.lexical(live.bundle) - figures["lexical_ndcg_at_10"]
     if live.bundle.manifest.encoder_id != encoder.encoder_id:

@@ -10,7 +10,15 @@ import pytest
 
 from models.fake import FakeEncoder
 from schemas.corpus import IndexSettings
-from tasks.index_gates import Evidence, Predecessor, index_gates, judge_index, known_item_mrr, measure_index
+from tasks.index_gates import (
+    FEWEST_QUERIES,
+    Evidence,
+    Predecessor,
+    index_gates,
+    judge_index,
+    known_item_mrr,
+    measure_index,
+)
 from tasks.judged import Judged
 from tests.bundles import SENTENCES, built, chunks_of, hash_of, source_of, vectors_for
 from warehouse.bundle import Bundle, build_bundle
@@ -24,8 +32,15 @@ GONE = "A sentence of a page that is gone."
 
 
 def evidence(**changes: object) -> Evidence:
-    known = ((KNOWN_ITEM[0], hash_of(KNOWN_ITEM[1])),)
+    known = ((KNOWN_ITEM[0], hash_of(KNOWN_ITEM[1])),) * FEWEST_QUERIES
     return replace(Evidence(chunks_of(LIVE)["chunk_id"], vectors_for((*LIVE, GONE)), known), **changes)
+
+
+def judging(query: str, page: int) -> Judged:
+    """Many queries that are one, answered by the page with this number."""
+    query_ids = [f"q{number}" for number in range(FEWEST_QUERIES)]
+    url = f"http://docs.test/{page}.html"
+    return Judged(dict.fromkeys(query_ids, query), {query_id: {url: 1} for query_id in query_ids})
 
 
 def shuffled(bundle: Bundle) -> Bundle:
@@ -39,7 +54,7 @@ def shuffled(bundle: Bundle) -> Bundle:
 
 def test_a_good_version_is_measured_by_hand(tmp_path: Path) -> None:
     live = built(tmp_path, LIVE[:20])
-    judged = Judged({"q": SENTENCES[1]}, {"q": {"http://docs.test/1.html": 1}})
+    judged = judging(SENTENCES[1], page=1)
 
     figures = measure_index(
         built(tmp_path, LIVE), Predecessor(live), evidence(judged=judged, smoke_queries=("heap",)), FakeEncoder()
@@ -58,6 +73,14 @@ def test_what_cannot_be_measured_has_no_figure(tmp_path: Path) -> None:
     assert figures.keys() == {"live_chunks_missing", "dead_chunks_present", "recall_at_10", "own_texts_found"}
 
 
+def test_a_few_queries_are_not_taken_for_a_drop(tmp_path: Path) -> None:
+    few = evidence(known_items=((KNOWN_ITEM[0], hash_of(KNOWN_ITEM[1])),), judged=Judged({"q": "heap"}, {"q": {}}))
+
+    figures = measure_index(built(tmp_path, LIVE), Predecessor(built(tmp_path, LIVE[:-3])), few, FakeEncoder())
+
+    assert [name for name in figures if name.endswith("drop")] == []
+
+
 def test_mrr_is_the_mean_of_reciprocal_ranks_down_to_ten(tmp_path: Path) -> None:
     bundle = built(tmp_path, LIVE)
     queries = ["sockets", "sockets", "moth flies night", "heap"]
@@ -71,7 +94,7 @@ def test_a_live_version_of_another_encoder_is_compared_by_what_its_gates_had_mea
     source = source_of(LIVE)
     other = build_bundle(tmp_path, replace(source, encoder_id="another"), vectors_for(LIVE))
     recorded = {"known_item_mrr_at_10": 1.0, "dense_ndcg_at_10": 0.75}
-    judged = Judged({"q": "xylophone"}, {"q": {"http://docs.test/1.html": 1}})
+    judged = judging("xylophone", page=1)
 
     figures = measure_index(built(tmp_path, LIVE), Predecessor(other, recorded), evidence(judged=judged), FakeEncoder())
 
@@ -126,7 +149,7 @@ def test_every_gate_has_a_version_that_fails_it() -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_version_with_a_fault_fails_the_gate_that_looks_for_it_alone(fault: Fault, tmp_path: Path) -> None:
     settings = IndexSettings(**{**BLIND, **fault.thresholds})
-    judged = Judged({"q": KNOWN_ITEM[0]}, {"q": {"http://docs.test/0.html": 1}})
+    judged = judging(KNOWN_ITEM[0], page=0)
     live, candidate = built(tmp_path, fault.live), built(tmp_path, fault.candidate)
     if fault.spoil:
         fault.spoil(candidate)
