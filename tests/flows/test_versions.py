@@ -24,17 +24,20 @@ from tests.conftest import Night
 from tests.small_site import copy_night
 from warehouse.pointer import live_pointer, roll_back
 
-MILVUS = "birds.db"
+MILVUS = "versions.db"
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
 @pytest.fixture(scope="module")
 def corpus(night: Night, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A night's corpus that asks for an answer to a query that no page has, and that Milvus follows."""
+    """A night's corpus that asks for an answer to a query that no page has, and that Milvus follows.
+
+    It has a name of its own: Prefect keeps the artifacts of one name together.
+    """
     path = Path(copy_night(night.corpus, tmp_path_factory.mktemp("versions")))
     more = f'[index]\nsmoke_queries = ["owl", "xylophone"]\n[milvus]\nuri = "{path.parent / MILVUS}"\n'
-    path.write_text(f"{path.read_text()}\n{more}")
+    path.write_text(f"{path.read_text()}\n{more}".replace('name = "birds"', 'name = "versions"'))
     return str(path)
 
 
@@ -42,7 +45,7 @@ def followed(corpus: str) -> str:
     """The version that the alias in Milvus leads to."""
     milvus = MilvusClient(str(Path(corpus).parent / MILVUS))
     try:
-        return str(milvus.describe_alias("nightjar_birds")["collection_name"]).removeprefix("nightjar_birds_")
+        return str(milvus.describe_alias("nightjar_versions")["collection_name"]).removeprefix("nightjar_versions_")
     finally:
         milvus.close()
 
