@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 EXTRA ?= cpu
 
-.PHONY: install demo test check bench docs requirements clean
+.PHONY: install demo test check bench docs screenshot requirements clean
 
 install: .venv/installed
 	@$(BIN)/python -m warehouse.jars
@@ -37,6 +37,10 @@ bench: install
 
 docs: .venv/installed
 	$(BIN)/python -m schemas.documentation > docs/tables.md
+
+# The README's picture of the search page, of the live demo index: make demo first. Needs chromium and chromedriver.
+screenshot: install
+	$(BIN)/python -m docs.screenshot
 
 # Pins every version; names no index, so that it installs from whichever one a machine is set up for.
 requirements: .venv/installed

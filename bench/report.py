@@ -23,6 +23,9 @@ class Measured:
 
     @property
     def ratio(self) -> float:
+        """Ours as a multiple of the reference: 1 for two zeros, infinite where only the reference is one."""
+        if self.ours == self.reference:
+            return 1.0
         return self.ours / self.reference if self.reference else math.inf
 
     @property
@@ -31,7 +34,10 @@ class Measured:
 
     def as_json(self) -> str:
         figures = {"ours": round(self.ours, 4), "reference": round(self.reference, 4)}
-        about = {"reference_name": self.reference_name, "ratio": round(self.ratio, 3)}
+        about = {
+            "reference_name": self.reference_name,
+            "ratio": round(self.ratio, 3) if math.isfinite(self.ratio) else None,
+        }
         return json.dumps({"measure": self.measure, **figures, **about, "goal": self.goal, "met": self.met})
 
     def __str__(self) -> str:

@@ -87,3 +87,4 @@ def refresh(run: Run) -> None:
     steps.round_trip(run, built)
     steps.gate(run, built)
     steps.publish(run, built)
+    steps.mirror(run)

@@ -37,6 +37,9 @@ Until = Annotated[str, typer.Option(help="Only pages whose body was stored on th
 RecipeName = Annotated[str, typer.Option(help="Only this recipe.")]
 Where = Annotated[str, typer.Option(help="SQL condition on the columns of what the stage works on.")]
 FailedOnly = Annotated[bool, typer.Option("--failed-only", help="Only what is in quarantine, which is fed back.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Publish also what its gates refuse; nightjar indexes shows that it was forced.")
+]
 LimitTokens = Annotated[int | None, typer.Option(min=1, help="Stop after the batch that reaches so many tokens.")]
 
 
@@ -57,6 +60,7 @@ def demo() -> None:
 def nightly(
     corpus: CorpusName,
     ds: Annotated[str, typer.Option(help="Logical date, YYYY-MM-DD; today (UTC) when left out.")] = "",
+    force: Force = False,
 ) -> None:
     """Bring a corpus up to date: crawl, chunk, describe, embed, check and publish what is new.
 
@@ -69,7 +73,7 @@ def nightly(
         from flows.report import print_closing_table
 
         ready()
-        print_closing_table(Console(), flow(corpus, day))
+        print_closing_table(Console(), flow(corpus, day, force))
 
 
 @app.command()
@@ -167,7 +171,7 @@ def search(
     corpus: CorpusName,
     query: Annotated[str, typer.Argument(help="What to look for, in quotes.")],
     k: Annotated[int, typer.Option(min=1, max=1000, help="How many results.")] = 10,
-    mode: Annotated[str, typer.Option(help="dense, lexical or hybrid.")] = "hybrid",
+    mode: Annotated[str, typer.Option(help="dense, lexical, sparse or hybrid.")] = "hybrid",
     prf: Annotated[
         str, typer.Option(help="Second pass with this stored feature of the first results, such as keywords.")
     ] = "",
@@ -220,6 +224,18 @@ def indexes(corpus: CorpusName, as_json: AsJson = False) -> None:
         _print_json({"corpus": loaded.name, "indexes": found})
     else:
         print_versions(Console(), found, loaded)
+
+
+@app.command()
+def publish(
+    corpus: CorpusName,
+    index_id: Annotated[str, typer.Argument(help="Version to publish; the one built last if left out.")] = "",
+    force: Force = False,
+) -> None:
+    """Make a version live that was built and has passed its gates. Refused by name where it has not."""
+    from flows.versions import make_live
+
+    print(f"{make_live(load_corpus(corpus), index_id or None, force=force).index_id} is live now")
 
 
 @app.command()

@@ -11,12 +11,13 @@ from flows.report import summary
 
 
 @flow(name="nightly", flow_run_name="nightly-{corpus}-{ds}", persist_result=False)
-def nightly(corpus: str, ds: date | None = None) -> dict[str, Any]:
+def nightly(corpus: str, ds: date | None = None, force: bool = False) -> dict[str, Any]:
     """Bring a corpus up to date and publish an index of it.
 
     Args:
         corpus: name of a shipped corpus, or path of a corpus file.
         ds: logical date; today (UTC) when left out.
+        force: publish the index also where its gates fail; the table `indexes` records that.
 
     Returns:
         The run as `nightjar status --json` shows it under `last_run`.
@@ -34,6 +35,7 @@ def nightly(corpus: str, ds: date | None = None) -> dict[str, Any]:
         steps.embed_sparsely(run)
         built = steps.build(run)
         steps.round_trip(run, built)
-        steps.gate(run, built)
+        steps.gate(run, built, force=force)
         steps.publish(run, built)
+        steps.mirror(run)
         return summary(run)

@@ -1,5 +1,6 @@
 """Opening a run: the one place that reads settings, starts Spark and loads models for the stages."""
 
+import os
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,10 +13,19 @@ from models.encoder import Encoder, SparseEncoder
 from models.language import LanguageModel
 from models.opening import open_encoder, open_language_model, open_sparse_encoder
 from schemas.catalog import TABLES
-from schemas.corpus import Corpus, EncoderSettings, LanguageModelSettings, SparseEncoderSettings, load_corpus
+from schemas.corpus import (
+    Corpus,
+    EncoderSettings,
+    LanguageModelSettings,
+    MilvusSettings,
+    SparseEncoderSettings,
+    load_corpus,
+)
+from schemas.errors import SetupError
 from schemas.pages import PAGES
 from tasks.run import Progress, Run
 from tasks.selection import EVERYTHING, Selection
+from warehouse.milvus import Milvus
 from warehouse.session import open_session
 from warehouse.tables import Warehouse
 
@@ -98,6 +108,23 @@ def sparse_encoder(settings: SparseEncoderSettings, progress: Progress) -> Spars
         progress.note(f"loading {settings.model} with {settings.engine}")
         _sparse_encoders[settings] = open_sparse_encoder(settings)
     return _sparse_encoders[settings]
+
+
+def milvus(corpus: Corpus, settings: MilvusSettings) -> Milvus:
+    """The Milvus that follows the corpus' live index.
+
+    Raises:
+        SetupError: its token is not in the environment.
+        BundleError: it does not answer.
+    """
+    token = os.environ.get(settings.token_variable, "") if settings.token_variable else ""
+    if settings.token_variable and not token:
+        raise SetupError(
+            f"the environment variable {settings.token_variable} is not set",
+            where=settings.uri,
+            remedy="Set it to the token of Milvus",
+        )
+    return Milvus(settings.uri, f"{settings.prefix}_{corpus.name.replace('-', '_')}", token)
 
 
 def gate_pages(corpus: Corpus) -> Path:

@@ -29,7 +29,7 @@ def serve_until_stopped(corpus: Corpus, host: str, port: int) -> None:
     with _listening(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
         print(f"{corpus.name} is served at http://{shown}:{listener.getsockname()[1]}/", flush=True)
-        uvicorn.Server(uvicorn.Config(create_app(live), log_level="warning")).run(sockets=[listener])
+        uvicorn.Server(uvicorn.Config(create_app(live, name=corpus.name), log_level="warning")).run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:

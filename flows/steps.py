@@ -32,6 +32,7 @@ from tasks import crawl as crawling
 from tasks.orders import orders
 from tasks.round_trip import judge_queries
 from tasks.run import Run
+from warehouse.milvus import follow_live
 
 
 def _nobody_answered(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
@@ -149,20 +150,32 @@ def round_trip(run: Run, built: str | None) -> None:
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
-def gate(run: Run, built: str | None) -> None:
-    """Check the tables and the built version; a failing gate stops the flow here."""
+def gate(run: Run, built: str | None, *, force: bool = False) -> None:
+    """Check the tables and the built version; a failing gate stops the flow here, unless an index is forced."""
     pages = opening.gate_pages(run.corpus)
     with run.stage("gate") as stage:
         checks.check_tables(stage, TABLES.values(), pages)
         if built:
-            refreshing.check(stage, built, encoder_id(run.corpus.encoder), pages)
+            open_encoder = partial(opening.encoder, run.corpus.encoder, run.progress)
+            refreshing.check(stage, built, open_encoder, pages, force=force)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def publish(run: Run, built: str | None) -> None:
     """Make the built version live."""
     with run.stage("publish") as stage:
-        refreshing.publish(stage, built)
+        refreshing.publish(stage, built, encoder_id(run.corpus.encoder))
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def mirror(run: Run) -> None:
+    """Bring the corpus's Milvus into line with what is live, if it names one."""
+    settings = run.corpus.milvus
+    if settings is None:
+        return
+    with run.stage("milvus") as stage:
+        open_milvus = partial(opening.milvus, run.corpus, settings)
+        stage.ledger.rows_out = follow_live(run.corpus.warehouse, run.corpus.index.keep, open_milvus)
 
 
 def feature_recipes(corpus: Corpus) -> list[str]:

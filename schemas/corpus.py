@@ -336,9 +336,40 @@ class RecipeSettings(Settings):
 
 
 class IndexSettings(Settings):
-    """How index versions are built, and what one must prove before it serves."""
+    """How index versions are built, what one must prove before it serves, and how many are kept.
+
+    `nightjar indexes` shows what each version's gates measured. --force publishes one all the same.
+    """
 
     min_recall: float = Field(0.95, ge=0, le=1, description="recall@10 of the dense index against exact search")
+    min_own_texts: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="share of sampled passages among the first ten results, dense and lexical, of their own text",
+    )
+    smoke_queries: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="queries that lexical search must find something for"
+    )
+    min_known_item_mrr: float = Field(
+        0.5, ge=0, le=1, description="MRR@10 of kept synthetic queries, each looking for its own passage"
+    )
+    max_known_item_drop: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="how far that may be below the live version's, over passages that both have, if 20 queries ask",
+    )
+    min_ndcg: float = Field(0, ge=0, le=1, description="nDCG@10 of the judged queries, dense and lexical each")
+    max_ndcg_drop: float = Field(
+        0.02, ge=0, le=1, description="how far each may be below the live version's, if 20 queries are judged"
+    )
+    max_chunks_lost: float = Field(
+        0.5, ge=0, le=1, description="chunks fewer than in the live version, as a share of its"
+    )
+    max_chunks_gained: float = Field(
+        10, ge=0, description="chunks more than in the live version, as a share of its; 10 is eleven times as many"
+    )
     keep: int = Field(3, ge=1, description="published versions kept for rollback")
     dense: Literal["auto", "flat", "ivf", "hnsw"] = Field(
         "auto",
@@ -355,6 +386,20 @@ class IndexSettings(Settings):
     most_dead: float = Field(
         0.1, ge=0, le=1, description="share of texts changed or gone since all was written; beyond, it is written anew"
     )
+
+
+class MilvusSettings(Settings):
+    """A Milvus that is kept in line with the live index version."""
+
+    uri: str = Field(
+        pattern=r"^(https?://\S+|.+\.db)$", description="server, such as http://127.0.0.1:19530, or a milvus-lite file"
+    )
+    prefix: str = Field(
+        "nightjar",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="with _NAME of the corpus the alias that is searched; collections are named after it",
+    )
+    token_variable: str = Field("", description="environment variable with the server's token, if it wants one")
 
 
 class Corpus(Settings):
@@ -386,6 +431,7 @@ class Corpus(Settings):
     sparse_encoder: SparseEncoderSettings | None = None
     recipes: tuple[RecipeSettings, ...] = ()
     index: IndexSettings = IndexSettings()
+    milvus: MilvusSettings | None = None
     _recipe_folders: tuple[Path, ...] = PrivateAttr(())
 
     @property

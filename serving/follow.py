@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
-from models.encoder import Encoder
+from models.encoder import Encoder, SparseEncoder
 from schemas.errors import BundleError
 from serving.search import WINDOW, Index, open_index
 from warehouse.pointer import live_pointer
@@ -16,7 +16,7 @@ class LiveIndex:
     `current` is replaced in one assignment, so that a query that began on one version ends on it.
 
     Args:
-        root, open_encoder, count_tokens, window: see `open_index`.
+        root, open_encoder, count_tokens, window, open_sparse_encoder: see `open_index`.
 
     Attributes:
         current: the version that answers.
@@ -32,9 +32,11 @@ class LiveIndex:
         open_encoder: Callable[[], Encoder],
         count_tokens: Callable[[str], int],
         window: int = WINDOW,
+        open_sparse_encoder: Callable[[], SparseEncoder] | None = None,
     ) -> None:
         self._root = root
-        self._open = partial(open_index, root, cache(open_encoder), count_tokens, window, verify=True)
+        sparse = cache(open_sparse_encoder) if open_sparse_encoder else None
+        self._open = partial(open_index, root, cache(open_encoder), count_tokens, window, sparse, verify=True)
         self.current: Index = self._open()
         self.problem = ""
 

@@ -1,7 +1,13 @@
 """Fusion of ranked lists."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
+
+from schemas.errors import NightjarError, UnknownName
+
+PARTS = ("dense", "lexical", "sparse")
+FUSIONS = ("rrf", "min-max")
 
 Item = TypeVar("Item", int, str)
 
@@ -47,3 +53,49 @@ def weighted_min_max(
             scaled = (score - lowest) / spread if spread else 0.0
             sums[item] = sums.get(item, 0.0) + weight * scaled
     return sorted(sums.items(), key=lambda scored: (-scored[1], scored[0]))
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How a hybrid search makes one ranking of several.
+
+    Attributes:
+        parts: the searches whose rankings are fused, two or three of dense, lexical and sparse.
+        method: rrf (reciprocal ranks) or min-max (weighted sums of scaled scores).
+        weights: of the parts, for min-max only; equal ones when left out.
+
+    Raises:
+        UnknownName: no such part or method.
+        NightjarError: fewer than two parts, one named twice, or weights that do not fit.
+    """
+
+    parts: tuple[str, ...] = ("dense", "lexical")
+    method: str = "rrf"
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            _refuse_unknown("part", part, PARTS)
+        _refuse_unknown("fusion", self.method, FUSIONS)
+        if len(self.parts) < 2 or len(set(self.parts)) < len(self.parts):
+            raise NightjarError(
+                f"a hybrid search fuses at least two different parts, not {', '.join(self.parts) or 'none'}",
+                remedy="Name two or three of dense, lexical and sparse, or ask for one of them as the mode",
+            )
+        if self.weights and self.method == "rrf":
+            raise NightjarError("reciprocal rank fusion takes no weights", remedy="Ask for min-max, or leave them out")
+        if self.weights and (len(self.weights) != len(self.parts) or min(self.weights) < 0):
+            raise NightjarError(
+                f"{len(self.weights)} weights for {len(self.parts)} parts", remedy="Give each part one, 0 or more"
+            )
+
+    def __call__(self, rankings: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, float]]:
+        """One ranking of the parts' own, which come in the order of `parts`."""
+        if self.method == "rrf":
+            return reciprocal_rank_fusion([[item for item, _ in ranking] for ranking in rankings])
+        return weighted_min_max(rankings, self.weights or [1 / len(self.parts)] * len(self.parts))
+
+
+def _refuse_unknown(kind: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise UnknownName(kind, name, known)

@@ -4,26 +4,37 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder import Encoder
+from models.encoder import Encoder, SparseEncoder, SparseVector
 from schemas.errors import BundleError, NightjarError, UnknownName
-from serving.fusion import reciprocal_rank_fusion
+from serving.fusion import Fusion
 from serving.prf import Composed, compose
 from warehouse.bundle import Bundle, open_bundle
 from warehouse.pointer import live_pointer
 from warehouse.segments import Found
 
-MODES = ("dense", "lexical", "hybrid")
+MODES = ("dense", "lexical", "sparse", "hybrid")
 # Results of each kind that are fused, as deep as a list of results can reasonably be read.
 FUSED_DEPTH = 100
 # Window of all-MiniLM-L6-v2; a longer text is cut by the encoder.
 WINDOW = 256
 
+# Dense and lexical, by reciprocal ranks.
+USUAL = Fusion()
+
 Scored = list[tuple[int, float]]
+
+
+class SparseSearch(Protocol):
+    """A learned sparse index."""
+
+    def search(self, query: SparseVector, k: int) -> Found:
+        """The k texts with the largest inner product."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,7 @@ class Hit:
         number: of the text in this index version.
         index_id: index version that gave the answer.
         licence: licence or rights of the page, as it says; None where it says nothing.
+        ds: logical date of the page, YYYY-MM-DD; None in an index version from before they were kept.
     """
 
     rank: int
@@ -53,6 +65,7 @@ class Hit:
     number: int
     index_id: str
     licence: str | None = None
+    ds: str | None = None
 
 
 def open_index(
@@ -60,6 +73,7 @@ def open_index(
     open_encoder: Callable[[], Encoder],
     count_tokens: Callable[[str], int],
     window: int = WINDOW,
+    open_sparse_encoder: Callable[[], SparseEncoder] | None = None,
     *,
     verify: bool = False,
 ) -> "Index":
@@ -69,24 +83,31 @@ def open_index(
         open_encoder: loads the encoder; called when a query first needs it, never by lexical search.
         count_tokens: tokens of a text in the encoder's tokenizer.
         window: most tokens of a text that the encoder reads.
+        open_sparse_encoder: loads the sparse encoder, for indexes with learned sparse vectors.
         verify: compute the checksum of every file first.
 
     Raises:
         BundleError: nothing is published, or the live bundle is missing, damaged or too new.
     """
-    return Index(_open_live(root, verify=verify), open_encoder, count_tokens, window)
+    return Index(_open_live(root, verify=verify), open_encoder, count_tokens, window, open_sparse_encoder)
 
 
 class Index:
     """An open index version. It stays the same version whatever is published meanwhile."""
 
     def __init__(
-        self, bundle: Bundle, open_encoder: Callable[[], Encoder], count_tokens: Callable[[str], int], window: int
+        self,
+        bundle: Bundle,
+        open_encoder: Callable[[], Encoder],
+        count_tokens: Callable[[str], int],
+        window: int,
+        open_sparse_encoder: Callable[[], SparseEncoder] | None = None,
     ) -> None:
         self.bundle = bundle
         self._open_encoder = open_encoder
         self._count_tokens = count_tokens
         self._window = window
+        self._open_sparse_encoder = open_sparse_encoder
 
     @property
     def index_id(self) -> str:
@@ -98,6 +119,12 @@ class Index:
         """Names of the features that `search` can give feedback with."""
         return sorted(self.bundle.stored.feature_names)
 
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Modes that `search` can answer in: sparse where the index has learned sparse vectors, and their encoder."""
+        has_sparse = self._sparse_index is not None and self._open_sparse_encoder is not None
+        return tuple(mode for mode in MODES if mode != "sparse" or has_sparse)
+
     def search(
         self,
         query: str,
@@ -107,27 +134,29 @@ class Index:
         depth: int = 3,
         *,
         positional: bool = True,
+        fusion: Fusion = USUAL,
     ) -> list[Hit]:
         """The k best passages; of passages with the same text, one.
 
         Args:
-            mode: dense (inner product), lexical (BM25), or hybrid (both, by reciprocal rank fusion).
+            mode: dense (inner product), lexical (BM25), sparse (learned weights), or hybrid (several of them, fused).
             prf: feature of the first pass's results that the query is written and encoded again with (PromptPRF).
-                The dense query changes; the lexical half of a hybrid search stays the plain query.
+                The dense query changes; other parts of a hybrid search stay the plain query.
             depth: first-pass results whose features are used; 0 is exactly the plain query.
             positional: the second query tells the rank of each passage.
+            fusion: of a hybrid search.
 
         Raises:
             UnknownName: no such mode, or no such feature in the index.
-            NightjarError: PromptPRF asked of a lexical search.
+            NightjarError: PromptPRF asked of a search without a dense part, or the index has no sparse one.
             BundleError: the encoder is not the index's.
         """
-        _check(mode, prf)
-        first = self._ranked(query, query, max(k, depth), mode)
+        _check(mode, prf, fusion)
+        first = self._ranked(query, query, max(k, depth), mode, fusion)
         if not prf or not depth:
             return self._hits(first[:k])
         composed = self.compose(query, [number for number, _ in first[:depth]], prf, positional=positional)
-        again = self._ranked(query, composed.text, k, mode) if composed.ranks else first
+        again = self._ranked(query, composed.text, k, mode, fusion) if composed.ranks else first
         return self._hits(again[:k])
 
     def compose(self, query: str, numbers: Sequence[int], feature: str, *, positional: bool = True) -> Composed:
@@ -153,18 +182,33 @@ class Index:
         self.bundle.refuse_other_encoder(encoder.encoder_id)
         return encoder
 
-    def _ranked(self, query: str, dense_query: str, k: int, mode: str) -> Scored:
+    def _ranked(self, query: str, dense_query: str, k: int, mode: str, fusion: Fusion) -> Scored:
         """Numbers and scores of the k best texts."""
-        if mode == "dense":
-            return _scored(self._dense(dense_query, k))
-        if mode == "lexical":
-            return _scored(self.bundle.lexical.search(query, k))
+        if mode != "hybrid":
+            return self._part(mode, query, dense_query, k)
         depth = max(k, FUSED_DEPTH)
-        halves = (self._dense(dense_query, depth), self.bundle.lexical.search(query, depth))
-        return reciprocal_rank_fusion([half.numbers[0].tolist() for half in halves])[:k]
+        return fusion([self._part(part, query, dense_query, depth) for part in fusion.parts])[:k]
 
-    def _dense(self, text: str, k: int) -> Found:
-        return self.bundle.dense.search(self._encoded(text), k)
+    def _part(self, part: str, query: str, dense_query: str, k: int) -> Scored:
+        if part == "dense":
+            return _scored(self.bundle.dense.search(self._encoded(dense_query), k))
+        return _scored(self._sparse(query, k) if part == "sparse" else self.bundle.lexical.search(query, k))
+
+    def _sparse(self, query: str, k: int) -> Found:
+        sparse = self._sparse_index
+        if sparse is None or self._sparse_encoder is None:
+            raise NightjarError(
+                "the index has no learned sparse vectors", where=self.index_id, remedy="Ask for dense or lexical search"
+            )
+        return sparse.search(self._sparse_encoder.encode_queries([query]).vectors[0], k)
+
+    @property
+    def _sparse_index(self) -> SparseSearch | None:
+        return getattr(self.bundle, "sparse", None)
+
+    @cached_property
+    def _sparse_encoder(self) -> SparseEncoder | None:
+        return self._open_sparse_encoder() if self._open_sparse_encoder else None
 
     def _encoded(self, text: str) -> NDArray[np.float32]:
         return self._encoder.encode_queries([text]).vectors
@@ -188,13 +232,13 @@ def _open_live(root: str | Path, *, verify: bool) -> Bundle:
         return _open_live(root, verify=verify)
 
 
-def _check(mode: str, prf: str | None) -> None:
+def _check(mode: str, prf: str | None, fusion: Fusion) -> None:
     if mode not in MODES:
         raise UnknownName("mode", mode, MODES)
-    if prf and mode == "lexical":
+    if prf and "dense" not in (fusion.parts if mode == "hybrid" else (mode,)):
         raise NightjarError(
-            "PromptPRF encodes the query again, which lexical search never does",
-            remedy="Ask for mode dense or hybrid, or leave the feature out",
+            f"PromptPRF encodes the query again, which {mode} search never does",
+            remedy="Ask for mode dense, or hybrid with a dense part, or leave the feature out",
         )
 
 
@@ -219,4 +263,5 @@ def _hit(rank: int, score: float, number: int, passage: dict[str, Any], index_id
         number=number,
         index_id=index_id,
         licence=passage.get("licence"),
+        ds=passage.get("ds"),
     )

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,11 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.errors import BundleError, NightjarError
 from serving.follow import LiveIndex
+from serving.fusion import Fusion
 from serving.highlights import marked, matching_spans, web_address
-from serving.search import MODES, Hit, Index
+from serving.search import Hit, Index
 from warehouse.lexical import Analyser
 
 LONGEST_QUERY = 1000
+LONGEST_FEATURE = 200
 MOST_RESULTS = 100
 # A filter looks at this many of the best results and no deeper, so that no request reads the whole index.
 MOST_EXAMINED = 1000
@@ -43,12 +47,39 @@ class Asked(BaseModel):
 
     query: str = Field(min_length=1, max_length=LONGEST_QUERY, description="what to look for")
     k: int = Field(10, ge=1, le=MOST_RESULTS, description="how many results")
-    mode: Literal["dense", "lexical", "hybrid"] = "hybrid"
-    prf: str = Field("", max_length=200, description="stored feature of the first results for a second pass")
+    mode: Literal["dense", "lexical", "sparse", "hybrid"] = "hybrid"
+    parts: tuple[Literal["dense", "lexical", "sparse"], ...] = Field(
+        ("dense", "lexical"), max_length=3, description="what a hybrid search fuses, two or three of them"
+    )
+    fusion: Literal["rrf", "min-max"] = Field(
+        "rrf", description="how it fuses: reciprocal ranks, or weighted sums of scaled scores"
+    )
+    weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] = Field(
+        (), max_length=3, description="weights of the parts, in their order, for min-max; equal ones when left out"
+    )
+    prf: str = Field(
+        "", max_length=LONGEST_FEATURE, description="stored feature of the first results for a second pass"
+    )
+    depth: int = Field(3, ge=0, le=20, description="first results whose feature the second pass takes")
+    positional: bool = Field(True, description="the second pass tells the rank of each")
     url_prefix: str = Field("", max_length=2000, description="only passages of pages whose URL begins so")
     kind: str = Field("", max_length=100, description="only passages of this kind")
     licence: str = Field("", max_length=500, description="only passages of pages with this licence")
     doc_id: str = Field("", max_length=100, description="only passages of this document")
+    since: date | None = Field(None, description="only passages of pages whose logical date is this or later")
+    until: date | None = Field(None, description="only passages of pages whose logical date is this or before")
+
+    def passes(self, hit: Hit) -> bool:
+        """Whether a hit is what the filters ask for. A hit without a date is of no range of dates."""
+        named = all(getattr(hit, name) == wanted for name in FILTERS if (wanted := getattr(self, name)))
+        first, last = str(self.since or date.min), str(self.until or date.max)
+        in_range = first <= hit.ds <= last if hit.ds else not (self.since or self.until)
+        return named and in_range and hit.url.startswith(self.url_prefix)
+
+    @property
+    def filters(self) -> bool:
+        """Whether any filter is set."""
+        return any(getattr(self, name) for name in (*FILTERS, "url_prefix", "since", "until"))
 
 
 class Searcher:
@@ -61,19 +92,23 @@ class Searcher:
     def __init__(self, live: LiveIndex) -> None:
         self.live = live
         self._one = threading.Lock()
+        self._analyser = cache(Analyser)
 
-    def answer(self, asked: Asked) -> dict[str, Any]:
+    def answer(self, asked: Asked, index: Index | None = None) -> dict[str, Any]:
         """Hits with highlights, features and lineage, and the version that all of it is from.
+
+        Args:
+            index: version that answers; the live one when left out.
 
         Raises:
             UnknownName: no such feature in the index.
-            NightjarError: PromptPRF asked of a lexical search.
+            NightjarError: PromptPRF asked of a search without a dense part, or parts and weights that do not fit.
             BundleError: the encoder is not the index's.
         """
         with self._one:
-            index = self.live.current
+            index = index or self.live.current
             hits, examined = _filtered(index, asked)
-            analyser = Analyser(index.bundle.manifest.parameters.stemmer)
+            analyser = self._analyser(index.bundle.manifest.parameters.stemmer)
             terms = frozenset(analyser.terms(asked.query))
             return {
                 "index_id": index.index_id,
@@ -83,8 +118,12 @@ class Searcher:
             }
 
 
-def create_app(live: LiveIndex, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS) -> FastAPI:
-    """The service over a live index; while it runs, it looks at the pointer and takes up what is published."""
+def create_app(live: LiveIndex, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS, name: str = "") -> FastAPI:
+    """The service over a live index; while it runs, it looks at the pointer and takes up what is published.
+
+    Args:
+        name: of the corpus, for the page.
+    """
     searcher = Searcher(live)
 
     @asynccontextmanager
@@ -100,7 +139,7 @@ def create_app(live: LiveIndex, seconds_between_looks: float = SECONDS_BETWEEN_L
     _add_errors(app)
     _add_measures(app)
     _add_search(app, searcher)
-    _add_page(app, searcher)
+    _add_page(app, searcher, name)
     return app
 
 
@@ -131,7 +170,7 @@ def _add_search(app: FastAPI, searcher: Searcher) -> None:
         }
 
 
-def _add_page(app: FastAPI, searcher: Searcher) -> None:
+def _add_page(app: FastAPI, searcher: Searcher, name: str) -> None:
     templates = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(default=True))
     page = templates.get_template("search.html")
     style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
@@ -141,11 +180,26 @@ def _add_page(app: FastAPI, searcher: Searcher) -> None:
         return Response(style, media_type="text/css")
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
-    def search_page(query: str = Query("", max_length=LONGEST_QUERY), mode: str = "hybrid") -> HTMLResponse:
-        chosen = mode if mode in MODES else "hybrid"
-        shown = {"query": query, "mode": chosen, "modes": MODES, "longest_query": LONGEST_QUERY}
+    def search_page(
+        query: Annotated[str, Query(max_length=LONGEST_QUERY)] = "",
+        mode: str = "hybrid",
+        prf: Annotated[str, Query(max_length=LONGEST_FEATURE)] = "",
+    ) -> HTMLResponse:
+        index = searcher.live.current
+        chosen = mode if mode in index.modes else "hybrid"
+        shown = {
+            "name": name,
+            "query": query,
+            "mode": chosen,
+            "modes": index.modes,
+            "prf": prf,
+            "features": index.features,
+            "longest_query": LONGEST_QUERY,
+            "manifest": index.bundle.manifest,
+        }
         try:
-            answer = searcher.answer(Asked(query=query, mode=chosen)) if query else None  # type: ignore[arg-type]
+            asked = Asked(query=query, mode=chosen, prf=prf) if query else None  # type: ignore[arg-type]
+            answer = searcher.answer(asked, index) if asked else None
         except NightjarError as error:
             return HTMLResponse(page.render(shown, problem=str(error)), status_code=_status(error))
         return HTMLResponse(page.render(shown, answer=answer))
@@ -203,15 +257,16 @@ def _status(error: NightjarError) -> int:
 
 def _filtered(index: Index, asked: Asked) -> tuple[list[Hit], int]:
     """The k best hits that pass the filters, and how many results were looked at for them."""
-    wanted = {name: getattr(asked, name) for name in FILTERS if getattr(asked, name)}
-    depth = MOST_EXAMINED if wanted or asked.url_prefix else asked.k
-    hits = index.search(asked.query, depth, asked.mode, asked.prf or None)
-    passing = (
-        hit
-        for hit in hits
-        if hit.url.startswith(asked.url_prefix) and all(getattr(hit, name) == value for name, value in wanted.items())
+    hits = index.search(
+        asked.query,
+        MOST_EXAMINED if asked.filters else asked.k,
+        asked.mode,
+        asked.prf or None,
+        asked.depth,
+        positional=asked.positional,
+        fusion=Fusion(asked.parts, asked.fusion, asked.weights),
     )
-    return list(passing)[: asked.k], len(hits)
+    return [hit for hit in hits if asked.passes(hit)][: asked.k], len(hits)
 
 
 def _shown(index: Index, hit: Hit, terms: frozenset[str], analyser: Analyser) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The refresh: an index version is built from pinned tables, checked, and made live by one atomic swap."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,18 +9,22 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from models.encoder import Encoder
 from schemas.chunks import CHUNKS
+from schemas.embeddings import EMBEDDINGS
 from schemas.errors import BundleError, WarehouseError
 from schemas.indexes import INDEXES
-from schemas.table import Expectation, Table
+from schemas.synthetic_queries import SYNTHETIC_QUERIES
+from schemas.table import Table
+from tasks.index_gates import MOST_QUERIES, Evidence, Predecessor, judge_index
 from tasks.index_tables import IndexTables, tables_of
+from tasks.judged import read_judged
 from tasks.run import Run, Stage
 from warehouse.bundle import Bundle, Source, build_bundle, indexes_folder, open_bundle
 from warehouse.extension import Budget, Extension, extend_bundle, why_whole
-from warehouse.figures import check_bundle
-from warehouse.gates import GateResult, judge, write_page
+from warehouse.gates import GateResult, write_page
 from warehouse.manifest import Manifest, Parameters, Wanted, read_manifest
-from warehouse.pointer import Pointer, live_pointer, read_pointer, swap_pointer
+from warehouse.pointer import Pointer, live_pointer, publish_bundle, read_pointer
 from warehouse.retention import retire_bundles
 from warehouse.tables import Warehouse
 
@@ -48,7 +52,7 @@ def build(
     wanted = Wanted(encoder_id, tuple(sorted(recipe_ids)), sparse_encoder_id, parameters)
     versions = {table.name: run.pin(table) for table in tables_of(wanted)}
     tables = IndexTables(run.warehouse, stage.read, versions, wanted)
-    live = read_pointer(run.corpus.warehouse)
+    live = run.live
     if live and _built_from(run, live) == versions:
         return None
     made = _whole_or_extension(stage, tables, live)
@@ -83,35 +87,45 @@ def rebuild(warehouse: Warehouse, manifest: Manifest, root: str | Path) -> Bundl
     return build_bundle(root, tables.source(), tables.vectors(), tables.sparse_vectors())
 
 
-def check(stage: Stage, index_id: str, encoder_id: str, pages: Path) -> None:
+def check(
+    stage: Stage, index_id: str, open_encoder: Callable[[], Encoder], pages: Path, *, force: bool = False
+) -> None:
     """Hold a built version against its gates and keep what they measured in `indexes`.
+
+    Args:
+        open_encoder: the version's encoder, which queries are encoded with.
+        pages: folder for the result as HTML.
+        force: a version that fails is let through, and `indexes` says that it was forced.
 
     Raises:
         GateError: a gate did not hold; the version is marked as rejected and the live one serves on.
     """
+    encoder = open_encoder()
     bundle = _opened(stage.run, index_id)
-    bundle.refuse_other_encoder(encoder_id)
-    live_ids = stage.run.warehouse.arrow(CHUNKS, stage.read(CHUNKS).where("live").select("chunk_id"))["chunk_id"]
-    figures = check_bundle(bundle, live_ids, _vectors(stage, bundle.manifest))
-    result = judge(f"index-{index_id}", figures, gates(stage.run.corpus.index.min_recall))
+    bundle.refuse_other_encoder(encoder.encoder_id)
+    evidence = _evidence(stage, bundle)
+    result = judge_index(bundle, _predecessor(stage), evidence, encoder, stage.run.corpus.index)
     page = write_page(result, pages)
-    _keep_verdict(stage, index_id, result)
+    _keep_verdict(stage, index_id, result, forced=force and bool(result.failed))
+    if force and result.failed:
+        stage.ledger.detail = f"forced past {', '.join(expectation.name for expectation in result.failed)}"
+        return
     result.raise_if_failed(str(page))
 
 
-def publish(stage: Stage, index_id: str | None) -> None:
+def publish(stage: Stage, index_id: str | None, encoder_id: str) -> None:
     """Swap the pointer to a checked version, and delete bundles beyond those kept for rollback.
 
     Without a version only `indexes` is brought into line with the pointer: a kill may have come between the two.
 
     Raises:
-        BundleError: another run published meanwhile.
+        BundleError: another run published meanwhile, or the bundle is damaged or of another encoder.
     """
-    root = stage.run.corpus.warehouse
-    live = read_pointer(root)
+    root, before = stage.run.corpus.warehouse, stage.run.live
     if index_id:
-        live = swap_pointer(root, index_id, expected=live.index_id if live else None)
+        publish_bundle(root, index_id, encoder_id, expected=before.index_id if before else None)
         retire_bundles(root, stage.run.corpus.index.keep)
+    live = read_pointer(root)
     if live:
         _reconcile(stage, live)
 
@@ -128,17 +142,6 @@ def _reconcile(stage: Stage, pointer: Pointer) -> None:
 def follow_pointer(rows: list[dict[str, Any]], pointer: Pointer) -> list[dict[str, Any]]:
     """The rows of `indexes` that say other than the pointer, with state and time set to what it says."""
     return [row for row in rows if _follow(row, pointer)]
-
-
-def gates(min_recall: float) -> tuple[Expectation, ...]:
-    """What every index version must prove before it serves."""
-    return (
-        Expectation("live_chunks_missing", "", maximum=0, meaning="every live chunk is in the index"),
-        Expectation("dead_chunks_present", "", maximum=0, meaning="no chunk of a page that is gone is in it"),
-        Expectation(
-            "recall_at_10", "", minimum=min_recall, meaning="recall@10 of the dense index against exact search"
-        ),
-    )
 
 
 def built_or_live(run: Run, built: str | None) -> Bundle:
@@ -198,15 +201,17 @@ def _put(stage: Stage, tables: IndexTables, made: Source | Extension) -> Bundle:
     return bundle
 
 
-def _vectors(stage: Stage, manifest: Manifest) -> pa.Table:
+def _vectors(stage: Stage, bundle: Bundle) -> pa.Table:
     """What a version's gate compares its vectors with: all, or those of the texts that its parent does not have."""
-    wanted = Wanted.of(manifest)
-    tables = IndexTables(stage.run.warehouse, stage.read, manifest.table_versions, wanted)
+    run, manifest = stage.run, bundle.manifest
     if manifest.parent is None:
-        return tables.vectors()
-    parent = _opened(stage.run, manifest.parent)
-    stored = _opened(stage.run, manifest.index_id).stored
-    hashes = stored.chunks["text_hash"].combine_chunks().unique()
+        texts = run.warehouse.frame(pa.table({"text_hash": bundle.stored.text_hashes}))
+        vectors = stage.read(EMBEDDINGS).where(F.col("encoder_id") == manifest.encoder_id)
+        found = vectors.join(texts, "text_hash", "left_semi").select("text_hash", "vector")
+        return run.warehouse.arrow(EMBEDDINGS, found)
+    tables = IndexTables(run.warehouse, stage.read, manifest.table_versions, Wanted.of(manifest))
+    parent = _opened(run, manifest.parent)
+    hashes = bundle.stored.chunks["text_hash"].combine_chunks().unique()
     new = hashes.filter(pa.array(parent.stored.numbers(hashes) < 0))
     return tables.vectors_of(new, since=parent.manifest)
 
@@ -223,19 +228,55 @@ def _index_row(run: Run, bundle: Bundle) -> dict[str, Any]:
         "table_versions": sorted(manifest.table_versions.items()),
         "gates": [],
         "failed_gates": [],
+        "forced": False,
         "built_at": datetime.now(UTC),
         "run_id": run.run_id,
     }
 
 
-def _keep_verdict(stage: Stage, index_id: str, result: GateResult) -> None:
-    warehouse = stage.run.warehouse
-    stored = warehouse.read(INDEXES).where(F.col("index_id") == index_id)
-    for row in warehouse.arrow(INDEXES, stored).to_pylist():
+def _predecessor(stage: Stage) -> Predecessor | None:
+    """The live version with what its gates measured; a damaged one is nothing to compare with, and is said to be."""
+    if stage.run.live is None:
+        return None
+    try:
+        bundle = _opened(stage.run, stage.run.live.index_id)
+    except BundleError as error:
+        stage.run.progress.note(f"nothing to compare with: {error}")
+        return None
+    rows = _index_rows(stage.run.warehouse, bundle.manifest.index_id)
+    return Predecessor(bundle, dict(rows[0]["gates"]) if rows else {})
+
+
+def _evidence(stage: Stage, bundle: Bundle) -> Evidence:
+    """What the tables and the corpus file say about the content that a version should have."""
+    run = stage.run
+    live = stage.read(CHUNKS).where("live")
+    kept = stage.read(SYNTHETIC_QUERIES).where("kept").join(live, "text_hash", "left_semi")
+    asked = kept.orderBy("text_hash", "recipe_id", "sample").select("query", "text_hash").limit(MOST_QUERIES)
+    items = run.warehouse.arrow(SYNTHETIC_QUERIES, asked).to_pylist()
+    judged, passages = run.corpus.judged, run.corpus.passages
+    return Evidence(
+        live_chunk_ids=run.warehouse.arrow(CHUNKS, live.select("chunk_id"))["chunk_id"],
+        vectors=_vectors(stage, bundle),
+        known_items=[(item["query"], item["text_hash"]) for item in items],
+        judged=read_judged(judged, passages) if judged and passages else None,
+        smoke_queries=run.corpus.index.smoke_queries,
+    )
+
+
+def _keep_verdict(stage: Stage, index_id: str, result: GateResult, *, forced: bool) -> None:
+    """Before the pointer is swapped: a forced version is never live without a row that says so."""
+    for row in _index_rows(stage.run.warehouse, index_id):
         row["state"] = "rejected" if result.failed else "gated"
         row["gates"] = sorted(result.figures.items())
         row["failed_gates"] = [expectation.name for expectation in result.failed]
+        row["forced"] = forced
         stage.merge(INDEXES, INDEXES.rows([row]))
+
+
+def _index_rows(warehouse: Warehouse, index_id: str) -> list[dict[str, Any]]:
+    stored = warehouse.read(INDEXES).where(F.col("index_id") == index_id)
+    return warehouse.arrow(INDEXES, stored).to_pylist()
 
 
 def _follow(row: dict[str, Any], pointer: Pointer) -> bool:

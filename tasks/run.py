@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from schemas.corpus import Corpus
 from schemas.runs import RUNS
 from schemas.table import Table
 from tasks.selection import EVERYTHING, Selection
+from warehouse.pointer import Pointer, read_pointer
 from warehouse.tables import Merged, Warehouse
 
 
@@ -108,6 +110,11 @@ class Run:
     def spent(self) -> bool:
         """Whether models have read and written as many tokens as they were to."""
         return self.selection.most_tokens is not None and self.tokens >= self.selection.most_tokens
+
+    @cached_property
+    def live(self) -> Pointer | None:
+        """The pointer as this run first saw it: what it builds on, and the only version that it may replace."""
+        return read_pointer(self.corpus.warehouse)
 
     @contextmanager
     def stage(self, name: str) -> Iterator["Stage"]:

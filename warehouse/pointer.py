@@ -59,7 +59,7 @@ def read_pointer(root: str | Path) -> Pointer | None:
 
 
 def swap_pointer(root: str | Path, index_id: str, *, expected: str | None) -> Pointer:
-    """Make an index version the live one.
+    """Make an index version the live one. Nothing changes where it is already.
 
     Args:
         expected: index_id that the caller believes to be live; None for none.
@@ -68,25 +68,46 @@ def swap_pointer(root: str | Path, index_id: str, *, expected: str | None) -> Po
         BundleError: another version went live meanwhile, or the pointer cannot be written.
     """
     with _changing(root):
-        live = _as_expected(root, expected)
+        live = read_pointer(root)
+        if live and live.index_id == index_id:
+            return live
+        _refuse_unless(expected, live, root)
         previous = _without((live.index_id, *live.previous), index_id) if live else ()
         withdrawn = _without(live.withdrawn, index_id) if live else ()
         return _put(root, index_id, previous[:MOST_PREVIOUS], withdrawn)
 
 
-def roll_back(root: str | Path, index_id: str | None = None) -> Pointer:
+def publish_bundle(root: str | Path, index_id: str, encoder_id: str, *, expected: str | None) -> Pointer:
+    """Make an index version the live one after every byte of its bundle was checked.
+
+    Args:
+        encoder_id: encoder that queries are asked with.
+        expected: as in `swap_pointer`.
+
+    Raises:
+        BundleError: the bundle is missing, damaged or of another encoder, or another version went live meanwhile.
+    """
+    open_bundle(indexes_folder(root) / index_id, verify=True).refuse_other_encoder(encoder_id)
+    return swap_pointer(root, index_id, expected=expected)
+
+
+def roll_back(root: str | Path, index_id: str | None = None, *, encoder_id: str | None = None) -> Pointer:
     """Make an earlier version live again; what was live after it counts as withdrawn.
 
     Args:
         index_id: version to go back to; the one before the live one when left out.
+        encoder_id: encoder that queries are asked with; not compared when left out.
 
     Raises:
-        BundleError: nothing is published, there is no such earlier version, or its bundle is damaged.
+        BundleError: nothing is published, there is no such earlier version, or its bundle is damaged or of another
+            encoder.
     """
     with _changing(root):
         live = live_pointer(root)
         target = _earlier(live, index_id)
-        open_bundle(indexes_folder(root) / target, verify=True)
+        bundle = open_bundle(indexes_folder(root) / target, verify=True)
+        if encoder_id is not None:
+            bundle.refuse_other_encoder(encoder_id)
         position = live.previous.index(target)
         withdrawn = (live.index_id, *live.previous[:position], *live.withdrawn)
         return _put(root, target, live.previous[position + 1 :], _without(withdrawn, target)[:MOST_PREVIOUS])
@@ -120,8 +141,7 @@ def _changing(root: str | Path) -> Iterator[None]:
         ) from error
 
 
-def _as_expected(root: str | Path, expected: str | None) -> Pointer | None:
-    live = read_pointer(root)
+def _refuse_unless(expected: str | None, live: Pointer | None, root: str | Path) -> None:
     found = live.index_id if live else None
     if found != expected:
         raise BundleError(
@@ -130,7 +150,6 @@ def _as_expected(root: str | Path, expected: str | None) -> Pointer | None:
             left_behind="The version built here is kept, unpublished",
             remedy="Run the same command again: it starts from what is live now",
         )
-    return live
 
 
 def _earlier(live: Pointer, index_id: str | None) -> str:

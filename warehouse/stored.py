@@ -25,7 +25,7 @@ CHUNK_COLUMNS = (
     "chunk_id", "doc_id", "url", "ordinal", "heading_path", "text", "text_hash", "kind", "start", "end",
 )  # fmt: skip
 # Stored where a passage has one: an index without it is the index it was before there was such a column.
-OPTIONAL_COLUMNS = ("licence",)
+OPTIONAL_COLUMNS = ("licence", "ds")
 FEATURE_COLUMNS = ("text_hash", "feature", "recipe_id", "text")
 ROWS_PER_BATCH = 65_536
 
@@ -193,9 +193,15 @@ def _layout(text_hashes: pa.StringArray, starts: NDArray[np.int64], dead: NDArra
 
 
 def _declared(rows: pa.Table, schema: pa.Schema, names: Sequence[str], order: Sequence[str]) -> pa.Table:
-    declared = pa.schema([schema.field(name).remove_metadata() for name in names])
+    declared = pa.schema([_stored(schema.field(name)) for name in names])
     kept = rows.select(list(names)).cast(declared)
     return kept.sort_by([(name, "ascending") for name in order])
+
+
+def _stored(field: "pa.Field[Any]") -> "pa.Field[Any]":
+    """The field without its comment, and a date as text (ISO 8601), which sorts and compares as the date does."""
+    plain = field.remove_metadata()
+    return plain.with_type(pa.string()) if pa.types.is_date(field.type) else plain
 
 
 def read_rows(path: Path) -> pa.Table:

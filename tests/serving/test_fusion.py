@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.fusion import reciprocal_rank_fusion, weighted_min_max
+from schemas.errors import NightjarError
+from serving.fusion import Fusion, reciprocal_rank_fusion, weighted_min_max
 
 SCORED = st.dictionaries(st.integers(0, 9), st.integers(-50, 50), max_size=6).map(
     lambda scores: sorted(((item, float(score)) for item, score in scores.items()), key=lambda scored: -scored[1])
@@ -56,3 +57,34 @@ def test_sums_lie_between_nothing_and_all_and_scale_does_not_matter(
     moved = [(item, 8 * score + 16) for item, score in first]
     assert weighted_min_max([moved, second], weights) == fused
     assert weighted_min_max([second, first], weights[::-1]) == fused
+
+
+def test_a_fusion_does_what_its_method_does() -> None:
+    rankings = [[(7, 9.0), (8, 1.0)], [(8, 3.0), (9, 2.0)], [(9, 5.0), (7, 4.0)]]
+
+    assert Fusion(("dense", "sparse"))(rankings[:2]) == reciprocal_rank_fusion([[7, 8], [8, 9]])
+    assert Fusion(("dense", "lexical", "sparse"), "min-max", (0.5, 0.25, 0.25))(rankings) == [
+        (7, 0.5),
+        (8, 0.25),
+        (9, 0.25),
+    ]
+    assert Fusion(method="min-max")(rankings[:2]) == weighted_min_max(rankings[:2], [0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("parts", "method", "weights", "told"),
+    [
+        (("dense", "visual"), "rrf", (), "unknown part 'visual'"),
+        (("dense", "lexical"), "sum", (), "unknown fusion 'sum'"),
+        (("dense",), "rrf", (), "fuses at least two different parts, not dense"),
+        (("dense", "dense"), "rrf", (), "fuses at least two different parts, not dense, dense"),
+        (("dense", "lexical"), "rrf", (0.5, 0.5), "takes no weights"),
+        (("dense", "lexical"), "min-max", (0.5,), "1 weights for 2 parts"),
+        (("dense", "lexical"), "min-max", (0.5, -1), "2 weights for 2 parts"),
+    ],
+)
+def test_a_fusion_that_cannot_be_is_refused(
+    parts: tuple[str, ...], method: str, weights: tuple[float, ...], told: str
+) -> None:
+    with pytest.raises(NightjarError, match=told):
+        Fusion(parts, method, weights)

@@ -1,16 +1,20 @@
 """Search over a published index, with the fake encoder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.encoder import SparselyEncoded, SparseVector
 from models.fake import FakeEncoder
 from schemas.chunks import CHUNKS
 from schemas.errors import BundleError, NightjarError, UnknownName
+from serving.fusion import Fusion
 from serving.search import Index, open_index
 from tests.bundles import HEADINGS, SENTENCES, RecordingEncoder, features_for, published
+from warehouse.segments import Found
 
 FEEDBACK = {
     SENTENCES[0]: "insertion point, sorted list",
@@ -50,7 +54,7 @@ def test_a_hit_says_where_it_is_from(tmp_path: Path) -> None:
 
     assert (hit.title, hit.url) == (HEADINGS[0], "http://docs.test/2.html")
     assert (hit.heading_path, hit.index_id) == (tuple(HEADINGS), bundle.manifest.index_id)
-    assert hit.licence == CHUNKS.example["licence"]
+    assert (hit.licence, hit.ds) == (CHUNKS.example["licence"], str(CHUNKS.example["ds"]))
 
 
 def test_lexical_search_needs_no_encoder_and_leaves_out_what_shares_no_term(tmp_path: Path) -> None:
@@ -79,6 +83,71 @@ def test_hybrid_search_fuses_both_rankings(tmp_path: Path) -> None:
     assert hits[0].text == SENTENCES[4]
 
 
+def test_min_max_weighs_the_parts(tmp_path: Path) -> None:
+    published(tmp_path)
+    index = opened(tmp_path)
+    query = "locks for threads"
+
+    alone = Fusion(("dense", "lexical"), "min-max", (0, 1))
+
+    (lexical,) = index.search(query, k=6, mode="lexical")
+    assert lexical.text == SENTENCES[4]
+    scores = {hit.text: hit.score for hit in index.search(query, k=6, mode="hybrid", fusion=alone)}
+    assert scores == dict.fromkeys(SENTENCES, 0.0)  # one result has no spread to be scaled by
+    dense = Fusion(("dense", "lexical"), "min-max", (1, 0))
+    first, *_, last = index.search(query, k=6, mode="hybrid", fusion=dense)
+    assert (first.text, first.score, last.score) == (SENTENCES[4], 1.0, 0.0)
+
+
+class SpelledEncoder:
+    """Weighs every letter of a query by how often it comes."""
+
+    encoder_id = "spelled"
+    vocabulary = 26
+
+    def encode(self, texts: Sequence[str]) -> SparselyEncoded:
+        return SparselyEncoded([self._spelled(text) for text in texts], tokens=len(texts))
+
+    def encode_queries(self, texts: Sequence[str]) -> SparselyEncoded:
+        return self.encode(texts)
+
+    def _spelled(self, text: str) -> SparseVector:
+        counts = np.array([text.count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"], np.float32)
+        terms = np.flatnonzero(counts).astype(np.int32)
+        return SparseVector(terms, counts[terms])
+
+
+class SpelledIndex:
+    """Finds the text whose number is the first letter's place in the alphabet."""
+
+    def search(self, query: SparseVector, k: int) -> Found:
+        return Found(query.weights[np.newaxis, :k], query.terms[np.newaxis, :k].astype(np.int64))
+
+
+def test_sparse_search_asks_the_sparse_index_with_the_sparse_encoder(tmp_path: Path) -> None:
+    bundle = published(tmp_path)
+    index = open_index(tmp_path, FakeEncoder, words, open_sparse_encoder=SpelledEncoder)
+    assert index.modes == ("dense", "lexical", "hybrid")
+    index.bundle.sparse = SpelledIndex()  # type: ignore[attr-defined]
+    assert index.modes == ("dense", "lexical", "sparse", "hybrid")
+
+    hits = index.search("bbbdd", k=2, mode="sparse")
+
+    assert [(hit.number, hit.score) for hit in hits] == [(1, 3.0), (3, 2.0)]
+    assert hits[0].text == bundle.stored.passages([1])[0]["text"]
+    fused = index.search("bbbdd", k=6, mode="hybrid", fusion=Fusion(("sparse", "dense")))
+    assert {hit.number for hit in fused} == set(range(6))
+    with pytest.raises(NightjarError, match="sparse search never does"):
+        index.search("b", mode="sparse", prf="keywords")
+
+
+def test_an_index_without_sparse_vectors_says_so(tmp_path: Path) -> None:
+    published(tmp_path)
+
+    with pytest.raises(NightjarError, match="has no learned sparse vectors"):
+        opened(tmp_path).search("heap", mode="sparse")
+
+
 @pytest.mark.parametrize("mode", ["dense", "lexical", "hybrid"])
 def test_passages_with_the_same_text_are_shown_once(tmp_path: Path, mode: str) -> None:
     published(tmp_path, [*SENTENCES, SENTENCES[0], SENTENCES[0]])
@@ -93,7 +162,7 @@ def test_unknown_names_are_refused_with_the_known_ones(tmp_path: Path) -> None:
     published(tmp_path, features=features_for(FEEDBACK))
     index = opened(tmp_path)
 
-    with pytest.raises(UnknownName, match=r"mode 'fuzzy'. Known: dense, hybrid, lexical"):
+    with pytest.raises(UnknownName, match=r"mode 'fuzzy'. Known: dense, hybrid, lexical, sparse"):
         index.search("heap", mode="fuzzy")
     with pytest.raises(UnknownName, match=r"feature 'essay'. Known: keywords"):
         index.search("heap", prf="essay")

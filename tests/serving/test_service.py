@@ -1,17 +1,23 @@
 """The HTTP service: bounded, honest about its index version, and safe with hostile text."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 from models.fake import FakeEncoder
+from schemas.chunks import CHUNKS
+from schemas.hashing import digest
 from serving.follow import LiveIndex
+from serving.fusion import Fusion
 from serving.highlights import Span, marked, web_address
+from serving.search import open_index
 from serving.service import LONGEST_BODY, create_app
-from tests.bundles import SENTENCES, features_for, published
+from tests.bundles import SENTENCES, built, features_for, published
+from warehouse.bundle import Bundle
+from warehouse.pointer import swap_pointer
 
 HOSTILE = 'A moth <script>alert(1)</script> "onmouseover="alert(2) javascript:alert(3) flies.'
 
@@ -43,6 +49,82 @@ def test_filters_keep_only_what_they_ask_for(client: TestClient, mode: str) -> N
     assert [hit["url"] for hit in client.post("/search", json=asked).json()["hits"]] == ["http://docs.test/1.html"]
 
 
+def _flip_last_byte(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def _of_another_encoder(bundle: Bundle) -> None:
+    bundle.manifest.model_copy(update={"encoder_id": "another"}).write(bundle.folder)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"since": "2026-11-23"}, True),
+        ({"until": "2026-11-23"}, True),
+        ({"since": "2026-11-01", "until": "2026-11-30"}, True),
+        ({"since": "2026-11-24"}, False),
+        ({"until": "2026-11-22"}, False),
+        ({"kind": "text"}, True),
+        ({"kind": "table"}, False),
+        ({"licence": CHUNKS.example["licence"]}, True),
+        ({"licence": "another"}, False),
+        ({"doc_id": digest("1")}, True),
+        ({"doc_id": digest("2")}, False),
+    ],
+)
+def test_every_filter_lets_through_what_it_names(client: TestClient, asked: dict[str, str], found: bool) -> None:
+    hits = client.get("/search", params={"query": "smallest heap", "mode": "lexical", **asked}).json()["hits"]
+    assert [hit["ds"] for hit in hits] == (["2026-11-23"] if found else [])
+
+
+def test_promptprf_over_http_is_promptprf_in_process(client: TestClient, tmp_path: Path) -> None:
+    index = open_index(tmp_path, FakeEncoder, lambda text: len(text.split()))
+    for depth in (0, 1, 4):
+        for positional in (True, False):
+            asked = {"query": "a moth", "mode": "dense", "prf": "keywords", "depth": depth, "positional": positional}
+            answer = client.get("/search", params=asked).json()
+            hits = index.search("a moth", 10, "dense", "keywords", depth, positional=positional)
+            assert [(hit["chunk_id"], hit["score"]) for hit in answer["hits"]] == [
+                (hit.chunk_id, hit.score) for hit in hits
+            ]
+
+
+def test_fusion_and_weights_are_parameters(client: TestClient, tmp_path: Path) -> None:
+    index = open_index(tmp_path, FakeEncoder, lambda text: len(text.split()))
+    asked = {"query": "smallest heap", "fusion": "min-max", "parts": ["lexical", "dense"], "weights": [0.2, 0.8]}
+    answer = client.get("/search", params=asked).json()
+    assert answer == client.post("/search", json=asked).json()
+    hits = index.search("smallest heap", mode="hybrid", fusion=Fusion(("lexical", "dense"), "min-max", (0.2, 0.8)))
+    assert [hit["score"] for hit in answer["hits"]] == [hit.score for hit in hits]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda bundle: bundle.folder.rename(bundle.folder.with_name("elsewhere")), "there is no such index version"),
+        (lambda bundle: (bundle.folder / "dense.faiss").unlink(), "dense.faiss: the file is missing"),
+        (lambda bundle: _flip_last_byte(bundle.folder / "dense.faiss"), "dense.faiss: the file's checksum"),
+        (lambda bundle: (bundle.folder / "manifest.json").write_text("{"), "manifest is not readable"),
+        (_of_another_encoder, "built with encoder another"),
+    ],
+)
+def test_a_version_that_cannot_serve_is_told_of_by_health_and_the_one_before_answers(
+    client: TestClient, tmp_path: Path, spoil: Callable[[Bundle], object], told: str
+) -> None:
+    before = client.get("/health").json()["index_id"]
+    bad = built(tmp_path, SENTENCES[:4])
+    spoil(bad)
+    swap_pointer(tmp_path, bad.manifest.index_id, expected=before)
+    while not (health := client.get("/health").json())["problem"]:
+        pass
+    assert (health["status"], health["index_id"]) == ("degraded", before)
+    assert bad.manifest.index_id in health["problem"] and told in health["problem"]
+    answer = client.get("/search", params={"query": "moth"}).json()
+    assert answer["index_id"] == before and answer["hits"]
+
+
 @pytest.mark.parametrize(
     ("asked", "status"),
     [
@@ -53,6 +135,12 @@ def test_filters_keep_only_what_they_ask_for(client: TestClient, mode: str) -> N
         ({"query": "x", "nonsense": 1}, 422),
         ({"query": "x", "mode": "dense", "prf": "nonsense"}, 400),
         ({"query": "x", "mode": "lexical", "prf": "keywords"}, 400),
+        ({"query": "x", "mode": "sparse"}, 400),
+        ({"query": "x", "parts": ["dense"]}, 400),
+        ({"query": "x", "weights": [1, 1]}, 400),
+        ({"query": "x", "fusion": "sum"}, 422),
+        ({"query": "x", "depth": 21}, 422),
+        ({"query": "x", "since": "yesterday"}, 422),
         ({"query": "x" * LONGEST_BODY}, 413),
     ],
 )

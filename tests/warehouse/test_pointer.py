@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from models.fake import FAKE_ENCODER_ID
 from schemas.errors import BundleError, UnknownName
-from tests.bundles import SENTENCES, published
-from warehouse.pointer import POINTER, live_pointer, read_pointer, roll_back, swap_pointer
+from tests.bundles import SENTENCES, built, published
+from warehouse.pointer import POINTER, live_pointer, publish_bundle, read_pointer, roll_back, swap_pointer
 
 CHECKOUT = Path(__file__).parents[2]
 SWAP = """
@@ -69,6 +71,43 @@ def test_a_pointer_that_is_not_one_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BundleError, match="pointer to the live index is not readable"):
         read_pointer(tmp_path)
+
+
+def test_a_swap_to_what_is_live_changes_nothing(tmp_path: Path) -> None:
+    before = swap_pointer(tmp_path, "one", expected=None)
+
+    assert swap_pointer(tmp_path, "one", expected="zero") == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda file: file.unlink(), "the file is missing"),
+        (lambda file: file.write_bytes(b""), "the file has 0 bytes"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"), "the file's checksum is not the manifest's"),
+    ],
+)
+def test_a_damaged_version_is_not_published(tmp_path: Path, spoil: Callable[[Path], object], told: str) -> None:
+    live = published(tmp_path, SENTENCES[:2]).manifest.index_id
+    damaged = built(tmp_path)
+    spoil(damaged.folder / "chunks.arrow")
+
+    with pytest.raises(BundleError, match=rf"{damaged.manifest.index_id}/chunks\.arrow: {told}"):
+        publish_bundle(tmp_path, damaged.manifest.index_id, FAKE_ENCODER_ID, expected=live)
+
+    assert live_pointer(tmp_path).index_id == live
+
+
+def test_a_version_of_another_encoder_is_neither_published_nor_gone_back_to(tmp_path: Path) -> None:
+    one, two = (published(tmp_path, SENTENCES[:count]).manifest.index_id for count in (2, 3))
+    other = built(tmp_path).manifest.index_id
+
+    with pytest.raises(BundleError, match=f"{other}: the index was built with encoder {FAKE_ENCODER_ID}, not mine"):
+        publish_bundle(tmp_path, other, "mine", expected=two)
+    with pytest.raises(BundleError, match=f"{one}: the index was built with encoder {FAKE_ENCODER_ID}, not mine"):
+        roll_back(tmp_path, encoder_id="mine")
+
+    assert live_pointer(tmp_path).index_id == two
 
 
 def test_a_swap_leaves_no_scratch_file(tmp_path: Path) -> None:
