@@ -26,8 +26,11 @@ def answer(
         UnknownName: no such mode, or no such feature in the index.
         BundleError: nothing is published, or the live bundle is damaged.
     """
-    open_encoder = partial(opening.encoder, corpus.encoder, progress_for_terminal())
-    index = open_index(corpus.warehouse, open_encoder, token_counter(corpus.encoder))
+    progress = progress_for_terminal()
+    open_encoder = partial(opening.encoder, corpus.encoder, progress)
+    open_sparse_encoder = opening.sparse_encoder_of(corpus, progress)
+    count_tokens = token_counter(corpus.encoder)
+    index = open_index(corpus.warehouse, open_encoder, count_tokens, open_sparse_encoder=open_sparse_encoder)
     return [asdict(hit) for hit in index.search(query, k, mode, prf)]
 
 

@@ -2,10 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 from flows.progress import progress_for_terminal
@@ -108,6 +109,12 @@ def sparse_encoder(settings: SparseEncoderSettings, progress: Progress) -> Spars
         progress.note(f"loading {settings.model} with {settings.engine}")
         _sparse_encoders[settings] = open_sparse_encoder(settings)
     return _sparse_encoders[settings]
+
+
+def sparse_encoder_of(corpus: Corpus, progress: Progress) -> Callable[[], SparseEncoder] | None:
+    """What loads the corpus's sparse encoder on first use; None where it names none."""
+    settings = corpus.sparse_encoder
+    return partial(sparse_encoder, settings, progress) if settings else None
 
 
 def milvus(corpus: Corpus, settings: MilvusSettings) -> Milvus:

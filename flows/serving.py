@@ -24,8 +24,11 @@ def serve_until_stopped(corpus: Corpus, host: str, port: int) -> None:
         BundleError: nothing is published, or the live bundle is damaged.
         SetupError: the address is not of this machine, or the port is taken.
     """
-    open_encoder = partial(opening.encoder, corpus.encoder, progress_for_terminal())
-    live = LiveIndex(corpus.warehouse, open_encoder, token_counter(corpus.encoder))
+    progress = progress_for_terminal()
+    open_encoder = partial(opening.encoder, corpus.encoder, progress)
+    open_sparse_encoder = opening.sparse_encoder_of(corpus, progress)
+    count_tokens = token_counter(corpus.encoder)
+    live = LiveIndex(corpus.warehouse, open_encoder, count_tokens, open_sparse_encoder=open_sparse_encoder)
     with _listening(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
         print(f"{corpus.name} is served at http://{shown}:{listener.getsockname()[1]}/", flush=True)

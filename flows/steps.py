@@ -137,7 +137,9 @@ def embed_sparsely(run: Run) -> None:
 def build(run: Run) -> str | None:
     """Build an index version, unless the live one has the same content."""
     with run.stage("index") as stage:
-        return refreshing.build(stage, encoder_id(run.corpus.encoder), feature_recipes(run.corpus))
+        sparse = run.corpus.sparse_encoder
+        sparse_id = sparse_encoder_id(sparse) if sparse else None
+        return refreshing.build(stage, encoder_id(run.corpus.encoder), feature_recipes(run.corpus), sparse_id)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

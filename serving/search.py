@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder import Encoder, SparseEncoder, SparseVector
+from models.encoder import Encoder, SparseEncoder
 from schemas.errors import BundleError, NightjarError, UnknownName
 from serving.fusion import Fusion
 from serving.prf import Composed, compose
@@ -27,14 +27,6 @@ WINDOW = 256
 USUAL = Fusion()
 
 Scored = list[tuple[int, float]]
-
-
-class SparseSearch(Protocol):
-    """A learned sparse index."""
-
-    def search(self, query: SparseVector, k: int) -> Found:
-        """The k texts with the largest inner product."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -122,7 +114,7 @@ class Index:
     @property
     def modes(self) -> tuple[str, ...]:
         """Modes that `search` can answer in: sparse where the index has learned sparse vectors, and their encoder."""
-        has_sparse = self._sparse_index is not None and self._open_sparse_encoder is not None
+        has_sparse = self.bundle.manifest.sparse_encoder_id is not None and self._open_sparse_encoder is not None
         return tuple(mode for mode in MODES if mode != "sparse" or has_sparse)
 
     def search(
@@ -195,20 +187,19 @@ class Index:
         return _scored(self._sparse(query, k) if part == "sparse" else self.bundle.lexical.search(query, k))
 
     def _sparse(self, query: str, k: int) -> Found:
-        sparse = self._sparse_index
-        if sparse is None or self._sparse_encoder is None:
+        if "sparse" not in self.modes:
             raise NightjarError(
                 "the index has no learned sparse vectors", where=self.index_id, remedy="Ask for dense or lexical search"
             )
-        return sparse.search(self._sparse_encoder.encode_queries([query]).vectors[0], k)
-
-    @property
-    def _sparse_index(self) -> SparseSearch | None:
-        return getattr(self.bundle, "sparse", None)
+        return self.bundle.sparse.search(self._sparse_encoder.encode_queries([query]).vectors[0], k)
 
     @cached_property
-    def _sparse_encoder(self) -> SparseEncoder | None:
-        return self._open_sparse_encoder() if self._open_sparse_encoder else None
+    def _sparse_encoder(self) -> SparseEncoder:
+        if self._open_sparse_encoder is None:
+            raise ValueError("asked for only where there is one")
+        encoder = self._open_sparse_encoder()
+        self.bundle.refuse_other_sparse_encoder(encoder.encoder_id)
+        return encoder
 
     def _encoded(self, text: str) -> NDArray[np.float32]:
         return self._encoder.encode_queries([text]).vectors

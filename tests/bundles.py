@@ -6,12 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from models.encoder import Encoded
-from models.fake import FAKE_ENCODER_ID, FakeEncoder
+from models.fake import FAKE_ENCODER_ID, FAKE_SPARSE_ENCODER_ID, FakeEncoder, FakeSparseEncoder
 from schemas.chunks import CHUNKS
 from schemas.embeddings import EMBEDDINGS
 from schemas.features import FEATURES
 from schemas.hashing import digest, text_hash
 from schemas.passage import passage_text
+from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
 from warehouse.bundle import Bundle, Source, build_bundle
 from warehouse.pointer import read_pointer, swap_pointer
 
@@ -80,20 +81,43 @@ def features_for(keywords: Mapping[str, str], recipe_id: str = "recipe", feature
     return FEATURES.rows(rows)
 
 
-def source_of(sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None) -> Source:
+def sparse_vectors_for(sentences: Sequence[str]) -> pa.Table:
+    """Rows of `sparse_embeddings` for the sentences' passages, without their headings, by the fake sparse encoder."""
+    distinct = list(dict.fromkeys(sentences))
+    rows = [
+        {
+            "text_hash": hash_of(sentence),
+            "encoder_id": FAKE_SPARSE_ENCODER_ID,
+            "terms": vector.terms.tolist(),
+            "weights": vector.weights.tolist(),
+            "run_id": "test",
+        }
+        for sentence, vector in zip(distinct, FakeSparseEncoder().encode(distinct).vectors, strict=True)
+    ]
+    return SPARSE_EMBEDDINGS.rows(rows)
+
+
+def source_of(sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None, sparse: bool = False) -> Source:
     """What an index over the sentences is made from."""
     written = features_for({}) if features is None else features
-    return Source(chunks_of(sentences), written, FAKE_ENCODER_ID, {"chunks": 3, "embeddings": 2})
+    versions = {"chunks": 3, "embeddings": 2}
+    sparse_id = FAKE_SPARSE_ENCODER_ID if sparse else None
+    return Source(chunks_of(sentences), written, FAKE_ENCODER_ID, versions, sparse_encoder_id=sparse_id)
 
 
-def built(root: Path, sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None) -> Bundle:
+def built(
+    root: Path, sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None, *, sparse: bool = False
+) -> Bundle:
     """A bundle over the sentences, not published."""
-    return build_bundle(root, source_of(sentences, features), vectors_for(sentences))
+    sparse_vectors = sparse_vectors_for(sentences) if sparse else None
+    return build_bundle(root, source_of(sentences, features, sparse), vectors_for(sentences), sparse_vectors)
 
 
-def published(root: Path, sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None) -> Bundle:
+def published(
+    root: Path, sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None, *, sparse: bool = False
+) -> Bundle:
     """A bundle over the sentences, live."""
-    bundle = built(root, sentences, features)
+    bundle = built(root, sentences, features, sparse=sparse)
     live = read_pointer(root)
     swap_pointer(root, bundle.manifest.index_id, expected=live.index_id if live else None)
     return bundle

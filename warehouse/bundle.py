@@ -176,11 +176,18 @@ class Bundle:
 
     def refuse_other_encoder(self, encoder_id: str) -> None:
         """Raises BundleError unless the bundle's vectors are of this encoder."""
-        if encoder_id != self.manifest.encoder_id:
+        self._refuse_other("encoder", encoder_id, self.manifest.encoder_id)
+
+    def refuse_other_sparse_encoder(self, encoder_id: str) -> None:
+        """Raises BundleError unless the bundle's sparse vectors are of this encoder."""
+        self._refuse_other("sparse encoder", encoder_id, self.manifest.sparse_encoder_id)
+
+    def _refuse_other(self, kind: str, asked: str, own: str | None) -> None:
+        if asked != own:
             raise BundleError(
-                f"the index was built with encoder {self.manifest.encoder_id}, not {encoder_id}",
+                f"the index was built with {kind} {own}, not {asked}",
                 where=str(self.folder),
-                remedy="Build an index with this encoder: nightjar nightly CORPUS",
+                remedy=f"Build an index with this {kind}: nightjar nightly CORPUS",
             )
 
 

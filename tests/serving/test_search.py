@@ -1,20 +1,18 @@
 """Search over a published index, with the fake encoder."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.encoder import SparselyEncoded, SparseVector
-from models.fake import FakeEncoder
+from models.fake import FakeEncoder, FakeSparseEncoder
+from models.sparse_vector import inner_product
 from schemas.chunks import CHUNKS
 from schemas.errors import BundleError, NightjarError, UnknownName
 from serving.fusion import Fusion
 from serving.search import Index, open_index
 from tests.bundles import HEADINGS, SENTENCES, RecordingEncoder, features_for, published
-from warehouse.segments import Found
 
 FEEDBACK = {
     SENTENCES[0]: "insertion point, sorted list",
@@ -99,46 +97,33 @@ def test_min_max_weighs_the_parts(tmp_path: Path) -> None:
     assert (first.text, first.score, last.score) == (SENTENCES[4], 1.0, 0.0)
 
 
-class SpelledEncoder:
-    """Weighs every letter of a query by how often it comes."""
-
-    encoder_id = "spelled"
-    vocabulary = 26
-
-    def encode(self, texts: Sequence[str]) -> SparselyEncoded:
-        return SparselyEncoded([self._spelled(text) for text in texts], tokens=len(texts))
-
-    def encode_queries(self, texts: Sequence[str]) -> SparselyEncoded:
-        return self.encode(texts)
-
-    def _spelled(self, text: str) -> SparseVector:
-        counts = np.array([text.count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"], np.float32)
-        terms = np.flatnonzero(counts).astype(np.int32)
-        return SparseVector(terms, counts[terms])
-
-
-class SpelledIndex:
-    """Finds the text whose number is the first letter's place in the alphabet."""
-
-    def search(self, query: SparseVector, k: int) -> Found:
-        return Found(query.weights[np.newaxis, :k], query.terms[np.newaxis, :k].astype(np.int64))
-
-
 def test_sparse_search_asks_the_sparse_index_with_the_sparse_encoder(tmp_path: Path) -> None:
-    bundle = published(tmp_path)
-    index = open_index(tmp_path, FakeEncoder, words, open_sparse_encoder=SpelledEncoder)
-    assert index.modes == ("dense", "lexical", "hybrid")
-    index.bundle.sparse = SpelledIndex()  # type: ignore[attr-defined]
+    bundle = published(tmp_path, sparse=True)
+    index = open_index(tmp_path, FakeEncoder, words, open_sparse_encoder=FakeSparseEncoder)
     assert index.modes == ("dense", "lexical", "sparse", "hybrid")
 
-    hits = index.search("bbbdd", k=2, mode="sparse")
+    hits = index.search("the smallest item in a heap", k=2, mode="sparse")
 
-    assert [(hit.number, hit.score) for hit in hits] == [(1, 3.0), (3, 2.0)]
-    assert hits[0].text == bundle.stored.passages([1])[0]["text"]
-    fused = index.search("bbbdd", k=6, mode="hybrid", fusion=Fusion(("sparse", "dense")))
+    query, *texts = FakeSparseEncoder().encode(["the smallest item in a heap", *SENTENCES]).vectors
+    assert hits[0].text == SENTENCES[1]
+    assert hits[0].score == inner_product(query, texts[1])
+    assert bundle.manifest.sparse_encoder_id == FakeSparseEncoder().encoder_id
+    fused = index.search("the smallest item", k=6, mode="hybrid", fusion=Fusion(("sparse", "dense")))
     assert {hit.number for hit in fused} == set(range(6))
     with pytest.raises(NightjarError, match="sparse search never does"):
         index.search("b", mode="sparse", prf="keywords")
+
+
+def test_a_sparse_encoder_that_is_not_the_index_s_is_refused(tmp_path: Path) -> None:
+    published(tmp_path, sparse=True)
+
+    class Other(FakeSparseEncoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder_id = "other"
+
+    with pytest.raises(BundleError, match=r"was built with sparse encoder \w+, not other"):
+        open_index(tmp_path, FakeEncoder, words, open_sparse_encoder=Other).search("heap", mode="sparse")
 
 
 def test_an_index_without_sparse_vectors_says_so(tmp_path: Path) -> None:
