@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
 from flows import opening
+from flows.device import device
 from models.opening import encoder_id, language_model_id, token_counter
 from schemas.catalog import TABLES
 from schemas.corpus import Corpus, RecipeSettings
@@ -30,6 +31,7 @@ def _nobody_answered(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
 @task(
     cache_policy=NO_CACHE,
     persist_result=False,
+    task_run_name="crawl-{run.corpus.name}-{run.ds}",
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=_nobody_answered,
@@ -42,7 +44,7 @@ def crawl(run: Run) -> None:
         crawling.crawl(stage, run.corpus.crawl)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="read-files-{run.corpus.name}-{run.ds}")
 def read_files(run: Run) -> None:
     """Take in the pages that the corpus's files hold."""
     if run.corpus.warc:
@@ -53,7 +55,7 @@ def read_files(run: Run) -> None:
             files.read_folder(stage, run.corpus.folder)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="take-passages-{run.corpus.name}-{run.ds}")
 def take_passages(run: Run) -> None:
     """Take in the passages that are given as they are."""
     if run.corpus.passages:
@@ -61,14 +63,14 @@ def take_passages(run: Run) -> None:
             given.take_passages(stage, run.corpus.passages, token_counter(run.corpus.encoder))
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="extract-{run.corpus.name}-{run.ds}")
 def extract(run: Run) -> None:
     """Make documents of pages."""
     with run.stage("extract") as stage:
         documents.extract(stage)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="deduplicate-{run.corpus.name}-{run.ds}")
 def deduplicate(run: Run) -> None:
     """Find documents that repeat others."""
     if run.corpus.deduplicate.enabled:
@@ -76,7 +78,7 @@ def deduplicate(run: Run) -> None:
             duplicates.deduplicate(stage)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="chunk-{run.corpus.name}-{run.ds}")
 def chunk(run: Run) -> None:
     """Cut documents into passages."""
     settings = run.corpus.encoder
@@ -85,39 +87,41 @@ def chunk(run: Run) -> None:
         passages.chunk(stage, encoder_id(settings), open_encoder)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="ask-{run.corpus.name}-{run.ds}")
 def ask(run: Run) -> None:
     """Take in the corpus's questions."""
     with run.stage("questions") as stage:
         writing.ask(stage)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="write-{asked.name}")
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="write-{asked.name}-{run.corpus.name}-{run.ds}")
 def write(run: Run, asked: RecipeSettings) -> None:
     """Run one recipe: features, synthetic queries or contexts."""
     recipe = load_recipe(asked.name, run.corpus.recipe_folders)
     settings = run.corpus.language_model
-    with run.stage(f"{recipe.table}:{recipe.name}") as stage:
+    with run.stage(f"{recipe.table}:{recipe.name}") as stage, device() as taking_turns:
         identity = recipe_id(recipe, language_model_id(settings))
-        writing.write(stage, recipe, identity, asked, partial(opening.language_model, settings, run.progress))
+        open_model = taking_turns(partial(opening.language_model, settings, run.progress))
+        writing.write(stage, recipe, identity, asked, open_model)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="embed-{run.corpus.name}-{run.ds}")
 def embed(run: Run) -> None:
     """Give every distinct text its vector."""
     settings = run.corpus.encoder
-    with run.stage("embed") as stage:
-        embeddings.embed(stage, encoder_id(settings), partial(opening.encoder, settings, run.progress))
+    with run.stage("embed") as stage, device() as taking_turns:
+        open_encoder = taking_turns(partial(opening.encoder, settings, run.progress))
+        embeddings.embed(stage, encoder_id(settings), open_encoder)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="build-{run.corpus.name}-{run.ds}")
 def build(run: Run) -> str | None:
     """Build an index version, unless the live one has the same content."""
     with run.stage("index") as stage:
         return refreshing.build(stage, encoder_id(run.corpus.encoder), feature_recipes(run.corpus))
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="round-trip-{run.corpus.name}-{run.ds}")
 def round_trip(run: Run, built: str | None) -> None:
     """Judge synthetic queries by whether they find their own passage."""
     settings = run.corpus.encoder
@@ -126,7 +130,7 @@ def round_trip(run: Run, built: str | None) -> None:
         judge_queries(stage, bundle, partial(opening.encoder, settings, run.progress))
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="gate-{run.corpus.name}-{run.ds}")
 def gate(run: Run, built: str | None) -> None:
     """Check the tables and the built version; a failing gate stops the flow here."""
     pages = opening.gate_pages(run.corpus)
@@ -136,7 +140,7 @@ def gate(run: Run, built: str | None) -> None:
             refreshing.check(stage, built, encoder_id(run.corpus.encoder), pages)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="publish-{run.corpus.name}-{run.ds}")
 def publish(run: Run, built: str | None) -> None:
     """Make the built version live."""
     with run.stage("publish") as stage:

@@ -14,7 +14,7 @@ from schemas.quarantine import QUARANTINE
 from tasks.labour import Labour
 from tasks.outcome import Outcome, Rejection, together
 from tasks.retire import with_false
-from tasks.run import Run, Stage
+from tasks.run import Stage
 
 LONGEST_RAW = 10_000
 # Large enough that the rows, and not the plans, are what a commit costs.
@@ -64,7 +64,7 @@ def run_job(stage: Stage, job: Job) -> None:
     left = figures["left"] or 0
     stage.ledger.rows_in = figures["sources"] or 0
     stage.ledger.skipped = stage.ledger.rows_in - left
-    if not left:
+    if not left or _spent(stage):
         return
     if stage.run.selection.failed_only:
         _feed_back(stage, job, pending)
@@ -74,8 +74,7 @@ def run_job(stage: Stage, job: Job) -> None:
         with closing(job.labour.outcomes(stage.run.warehouse, job.arrange(pending, left), left)) as outcomes:
             for outcome in _commits(stage, job, outcomes):
                 commit_outcome(stage, job, outcome)
-                if _spent(stage.run):
-                    stage.ledger.detail = f"stopped at {stage.run.tokens:,} tokens, as it was told to"
+                if _spent(stage):
                     break
     finally:
         progress.end()
@@ -90,8 +89,13 @@ def pending_sources(stage: Stage, job: Job) -> DataFrame:
     return pending.join(failed, pending[job.source_key] == F.col("rejected_key"), how)
 
 
-def _spent(run: Run) -> bool:
-    return run.selection.most_tokens is not None and run.tokens >= run.selection.most_tokens
+def _spent(stage: Stage) -> bool:
+    """Whether the run has used up the tokens it was given; then the ledger says so."""
+    run = stage.run
+    spent = run.selection.most_tokens is not None and run.tokens >= run.selection.most_tokens
+    if spent:
+        stage.ledger.detail = f"stopped at {run.tokens:,} tokens, as it was told to"
+    return spent
 
 
 def _commits(stage: Stage, job: Job, outcomes: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:

@@ -1,5 +1,7 @@
 """A run and its stages: what they read and wrote, what it cost, and the ledger row each leaves in `runs`."""
 
+import json
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,9 @@ from schemas.runs import RUNS
 from schemas.table import Table
 from tasks.selection import EVERYTHING, Selection
 from warehouse.tables import Merged, Warehouse
+
+LOG = logging.getLogger("nightjar")
+FIGURES = ("rows_in", "rows_out", "skipped", "quarantined", "prompt_tokens", "output_tokens")
 
 
 class Progress(Protocol):
@@ -44,7 +49,7 @@ class Silent:
 
 @dataclass
 class Ledger:
-    """The figures of one stage, as they stand in `runs`."""
+    """The figures of one stage, as they stand in `runs`, and the class of the error that ended it."""
 
     stage: str
     started_at: datetime
@@ -57,6 +62,7 @@ class Ledger:
     output_tokens: int = 0
     seconds: float = 0.0
     detail: str | None = None
+    error: str | None = None
     versions_read: dict[str, int] = field(default_factory=dict)
     versions_written: dict[str, int] = field(default_factory=dict)
 
@@ -116,11 +122,21 @@ class Run:
         except BaseException as error:
             stage.ledger.state = "failed"
             stage.ledger.detail = str(error) or type(error).__name__
+            stage.ledger.error = type(error).__name__
             raise
         finally:
             stage.ledger.seconds = time.perf_counter() - begun
+            self._log(stage.ledger)
             if stage.ledger.versions_written:
                 self.record()
+
+    def _log(self, ledger: Ledger) -> None:
+        """One JSON object a stage, with the run's id. An error's text may quote a page: only its class is logged."""
+        told = {"event": "stage", "run_id": self.run_id, "corpus": self.corpus.name, "ds": self.ds.isoformat()}
+        told |= {"stage": ledger.stage, "state": ledger.state}
+        figures = {name: getattr(ledger, name) for name in FIGURES}
+        error = {"error": ledger.error} if ledger.error else {}
+        LOG.info(json.dumps({**told, **figures, "seconds": round(ledger.seconds, 3), **error}))
 
     def pin(self, table: Table) -> int:
         """The version this run reads `table` at."""
@@ -153,7 +169,8 @@ class Run:
         self._unrecorded.clear()
 
     def _row(self, position: int, ledger: Ledger) -> dict[str, Any]:
-        figures = {name: value for name, value in vars(ledger).items() if not name.startswith("versions")}
+        kept = set(RUNS.schema.names) - {"versions_read", "versions_written"}
+        figures = {name: value for name, value in vars(ledger).items() if name in kept}
         return {
             **figures,
             "run_id": self.run_id,
