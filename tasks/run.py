@@ -197,15 +197,13 @@ class Stage:
     def append(self, table: Table, rows: pa.Table) -> int:
         """Commit new rows, stamped with this run. Returns how many were new."""
         written = self.run.warehouse.append(table, self.stamped(table, rows))
-        if written:
-            self._moved(table)
+        self._moved(table, written > 0)
         return written
 
     def merge(self, table: Table, rows: pa.Table, *, vanish: Mapping[str, Sequence[str]] | None = None) -> Merged:
         """Commit changed rows, stamped with this run."""
         merged = self.run.warehouse.merge(table, self.stamped(table, rows), vanish=vanish)
-        if merged != Merged(0, 0, 0):
-            self._moved(table)
+        self._moved(table, merged != Merged(0, 0, 0))
         return merged
 
     def stamped(self, table: Table, rows: pa.Table) -> pa.Table:
@@ -217,5 +215,8 @@ class Stage:
                 rows = rows.append_column(name, column)
         return rows
 
-    def _moved(self, table: Table) -> None:
-        self.ledger.versions_written[table.name] = self.run.moved(table)
+    def _moved(self, table: Table, written: bool) -> None:
+        """Read the table from now on as it is after a commit: where nothing was left to write, another run wrote it."""
+        version = self.run.moved(table)
+        if written:
+            self.ledger.versions_written[table.name] = version

@@ -16,8 +16,10 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     @contextmanager
     def concurrency(name: str, occupy: int) -> Iterator[None]:
         names.extend([name] * occupy)
-        yield
-        names.remove(name)
+        try:
+            yield
+        finally:
+            names.remove(name)
 
     monkeypatch.setattr(device, "concurrency", concurrency)
     return names
