@@ -1,6 +1,7 @@
 """How far a long stage is, shown in Prefect beside wherever else it is shown."""
 
 import time
+from typing import cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -57,5 +58,6 @@ class ProgressArtifact:
         if self._artifact:
             update_progress_artifact(self._artifact, share, said)
         else:
-            self._artifact = create_progress_artifact(share, key=self._key, description=said)
+            made = create_progress_artifact(share, key=self._key, description=said)
+            self._artifact = cast(UUID, made)  # a coroutine only where a loop runs, and a stage is in none
         self._updated = time.monotonic()
