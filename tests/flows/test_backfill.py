@@ -177,7 +177,7 @@ def test_a_backfill_beside_a_running_night_leaves_both_correct(night: Night, pre
         while running.poll() is None and not has_rows(root, "documents"):
             time.sleep(0.01)
         assert running.poll() is None, "the night ended before the backfill began"
-        for part in (Part.EXTRACT, Part.CHUNK, Part.QUERIES, Part.EMBED):
+        for part in (Part.CHUNK, Part.QUERIES, Part.EMBED):
             backfill(corpus, part)
     assert running.returncode == 0, Path(log.name).read_text()
     assert differences(root, contents(Path(night.corpus).parent / "root")) == []
