@@ -13,7 +13,7 @@ from flows import opening
 from flows.report import SHOWN_OF_A_FINGERPRINT
 from models.opening import token_counter
 from schemas.chunks import CHUNKS, SHOWN_TO_MODELS
-from schemas.corpus import Corpus, JudgedSettings, PassagesSettings
+from schemas.corpus import Corpus, JudgedSettings, PassagesSettings, load_corpus
 from schemas.errors import CorpusError
 from schemas.features import FEATURES
 from schemas.metrics import METRICS
@@ -30,6 +30,7 @@ from warehouse.tables import Warehouse
 
 TEST = "two-sided paired t-test against no feedback, Holm-corrected over the configurations of each measure"
 SIGNIFICANT = 0.05
+DESCRIBED = ("method", "feature", "model_id", "depth", "positional")
 
 
 def ablate(corpus_name: str) -> dict[str, Any]:
@@ -66,6 +67,38 @@ def ablate(corpus_name: str) -> dict[str, Any]:
             "test": TEST,
             "configurations": _compared(run.warehouse, configurations, list(judged.queries), judging.measures),
         }
+
+
+def compared_with_last(corpus_name: str, found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Means of every configuration before and after: of the version measured before the live one, and of the live one.
+
+    Args:
+        found: what `ablate` has returned.
+
+    Returns:
+        One object per configuration and measure; `before` is null for what was not measured then.
+    """
+    warehouse = opening.open_warehouse(load_corpus(corpus_name))
+    before = _last_means(warehouse, found["index_id"])
+    return [
+        {name: row[name] for name in DESCRIBED}
+        | {"measure": measure, "before": before.get((*(row[name] for name in DESCRIBED), measure))}
+        | {"after": figures["mean"]}
+        for row in found["configurations"]
+        for measure, figures in row["measures"].items()
+    ]
+
+
+def _last_means(warehouse: Warehouse, index_id: str) -> dict[tuple[Any, ...], float]:
+    """Means by configuration and measure, of the index version that was measured last before this one."""
+    metrics = warehouse.read(METRICS)
+    this_one = F.max(F.when(F.col("index_id") == index_id, F.col("run_id")))
+    first = metrics.agg(this_one).collect()[0][0]
+    others = metrics.where((F.col("index_id") != index_id) & (F.col("run_id") < F.lit(first)))
+    last = others.select(F.max_by("index_id", "run_id").alias("index_id"))
+    means = others.join(last, "index_id", "left_semi").groupBy(*DESCRIBED, "measure").agg(F.mean("value").alias("mean"))
+    rows = warehouse.arrow(METRICS, means).to_pylist()
+    return {tuple(row[name] for name in (*DESCRIBED, "measure")): row["mean"] for row in rows}
 
 
 def stored_features(warehouse: Warehouse) -> list[StoredFeature]:

@@ -10,15 +10,17 @@ from rich.console import Console
 
 from flows import steps
 from flows.artifacts import reported_run, show_plan
+from flows.naming import run_name
 from flows.planning import jobs, plan_run
 from flows.plans import print_plan
+from flows.refresh import publish_checked
 from flows.report import summary
 from tasks.parts import Part
 from tasks.planning import What
 from tasks.run import Run
 
 
-@flow(name="backfill", flow_run_name="backfill-{corpus}-{stage}", persist_result=False)
+@flow(name="backfill", flow_run_name=run_name, persist_result=False)
 def backfill(
     corpus: str,
     stage: Part,
@@ -68,7 +70,7 @@ def backfill(
 def steps_of(run: Run, part: Part, recipe: str) -> list[Callable[[], object]]:
     """The steps of a part, in order."""
     alone: dict[Part, Callable[[Run], object]]
-    alone = {Part.EXTRACT: steps.extract, Part.CHUNK: steps.chunk, Part.EMBED: embed, Part.INDEX: refresh}
+    alone = {Part.EXTRACT: steps.extract, Part.CHUNK: steps.chunk, Part.EMBED: embed, Part.INDEX: publish_checked}
     if part in alone:
         return [partial(alone[part], run)]
     chosen = [each for each in jobs(run) if each.part is part and recipe in ("", each.name)]
@@ -79,12 +81,3 @@ def embed(run: Run) -> None:
     """Give texts their vectors, of every kind that the corpus asks for."""
     steps.embed(run)
     steps.embed_sparsely(run)
-
-
-def refresh(run: Run) -> None:
-    """Build, check and publish an index version of what the tables hold."""
-    built = steps.build(run)
-    steps.round_trip(run, built)
-    steps.gate(run, built)
-    steps.publish(run, built)
-    steps.mirror(run)

@@ -152,6 +152,7 @@ def runs(
     corpus: CorpusName,
     limit: Annotated[int, typer.Option(min=1, help="Newest runs shown.")] = 10,
     stage: Annotated[str, typer.Option(help="Only this stage, such as embed, run by run.")] = "",
+    stages: Annotated[bool, typer.Option("--stages", help="Every stage under its run.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what the last runs did: rows, tokens, rates, seconds and cost."""
@@ -163,7 +164,7 @@ def runs(
     if as_json:
         _print_json({"corpus": loaded.name, "runs": found})
     else:
-        print_runs(Console(), found)
+        print_runs(Console(), found, stages)
 
 
 @app.command()
@@ -203,10 +204,10 @@ def serve(
 
 @app.command()
 def status(corpus: CorpusName, as_json: AsJson = False) -> None:
-    """Show a corpus's tables, live index and last run."""
-    from flows.status import print_status, status_of
+    """Show a corpus's tables, live index, how fresh it is, what is pending or in quarantine, and the last runs."""
+    from flows.status import print_status, status_of, watched
 
-    found = status_of(load_corpus(corpus))
+    found = status_of(load_corpus(corpus)) | watched(corpus)
     if as_json:
         _print_json(found)
     else:

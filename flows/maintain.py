@@ -6,6 +6,7 @@ from typing import Any
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.naming import run_name
 from flows.opening import open_warehouse
 from schemas.catalog import TABLES
 from schemas.corpus import load_corpus
@@ -14,7 +15,7 @@ from warehouse import maintenance
 from warehouse.tables import Warehouse
 
 
-@flow(name="maintain", flow_run_name="maintain-{corpus}", persist_result=False)
+@flow(name="maintain", flow_run_name=run_name, persist_result=False)
 def maintain(corpus: str, retain_days: int = 7) -> dict[str, Any]:
     """Compact and vacuum every table of a corpus.
 

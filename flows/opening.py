@@ -49,7 +49,7 @@ def open_run(corpus_name: str, ds: date | None, selection: Selection = EVERYTHIN
     corpus = load_corpus(corpus_name)
     progress = progress_for_terminal()
     progress.note("starting Spark")
-    run = Run(open_warehouse(corpus), corpus, new_run_id(), ds or datetime.now(UTC).date(), progress, selection)
+    run = Run(open_warehouse(corpus), corpus, new_run_id(), ds or today(), progress, selection)
     try:
         yield run
     finally:
@@ -80,6 +80,11 @@ def _opened_warehouse(corpus: Corpus) -> Warehouse:
     warehouse.version(PAGES)
     warehouse.arrow(PAGES, warehouse.read(PAGES).select("url").limit(1))
     return warehouse
+
+
+def today() -> date:
+    """The logical date of a night that is given none: the day (UTC) on which it begins."""
+    return datetime.now(UTC).date()
 
 
 def new_run_id() -> str:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from flows import opening
 from flows.opening import open_run
-from models.opening import encoder_id, language_model_id, sparse_encoder_id
+from models.opening import encoder_id, language_model_id, prompt_counter, sparse_encoder_id
 from schemas.catalog import TABLES
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus, RecipeSettings
@@ -25,7 +25,20 @@ from tasks.chunk import chunker_id
 from tasks.job import Backlog
 from tasks.orders import backlog, orders
 from tasks.parts import Part, part_of
-from tasks.planning import Measured, Plan, StagePlan, What, measured_stages, pending_by_reason, plan_stage
+from tasks.planning import (
+    Measured,
+    Plan,
+    Remembered,
+    StagePlan,
+    What,
+    pending_by_reason,
+    pending_counts,
+    plan_stage,
+    prompt_tokens,
+    remembered_stages,
+    text_tokens,
+)
+from tasks.recipes import load_recipe
 from tasks.run import Ledger, Run, Stage
 
 # Stages that are no jobs: they take what they take, whether there is little to do or much.
@@ -75,13 +88,13 @@ def plan_run(run: Run, corpus: str, what: What) -> Plan:
     every = list(jobs(run))
     check_asked(run, part, what.recipe, every)
     chosen = [each for each in every if part in (None, each.part) and what.recipe in ("", each.name)]
-    measured = measured_stages(run.warehouse)
-    planned = list(_stages(run, chosen, measured))
+    remembered = remembered_stages(run.warehouse)
+    planned = list(_stages(run, chosen, remembered))
     busy = any(stage.rows for stage in planned)
     if part is None:
-        planned = [*_fixed(run, BEFORE, measured), *planned]
+        planned = [*_fixed(run, BEFORE, remembered), *planned]
     if part in (None, Part.INDEX):
-        planned += _fixed(run, AFTER, measured, busy or part is not None)
+        planned += _fixed(run, AFTER, remembered, busy or part is not None)
     return Plan(
         corpus=corpus,
         corpus_id=corpus_id(run.corpus, every),
@@ -90,6 +103,11 @@ def plan_run(run: Run, corpus: str, what: What) -> Plan:
         holes=holes(run) if run.selection.dated else (),
         stages=tuple(planned),
     )
+
+
+def pending_now(run: Run) -> dict[str, int]:
+    """Sources that are pending, by the stage that would work on them; stages before may add to those after them."""
+    return pending_counts({each.stage: _opened(run, each) for each in jobs(run)})
 
 
 def check_asked(run: Run, part: Part | None, recipe: str, every: Iterable[PlannedJob]) -> None:
@@ -117,8 +135,8 @@ def jobs(run: Run) -> Iterator[PlannedJob]:
     yield PlannedJob("extract", Part.EXTRACT, documents.extractor_of(corpus), documents.extraction)
     yield PlannedJob("chunk", Part.CHUNK, chunker_id(corpus.chunk, encoder), cutting)
     for order in orders(corpus, corpus.recipes, language_model_id(corpus.language_model)) if corpus.recipes else ():
-        job = partial(backlog, order=order)
-        yield PlannedJob(order.stage, part_of(order.recipe.table), order.recipe_id, job, order.asked)
+        work = partial(backlog, order=order)
+        yield PlannedJob(order.stage, part_of(order.recipe.table), order.recipe_id, work, order.asked)
     encoding = partial(embeddings.encoding, encoder_id=encoder, open_encoder=open_encoder)
     yield PlannedJob("embed", Part.EMBED, encoder, encoding)
     if corpus.sparse_encoder:
@@ -184,23 +202,38 @@ def holes(run: Run) -> tuple[date, ...]:
     return tuple(day for day in days if day not in found)
 
 
-def _stages(run: Run, chosen: list[PlannedJob], measured: Callable[[str], Measured]) -> Iterator[StagePlan]:
+def _stages(run: Run, chosen: list[PlannedJob], remembered: Remembered) -> Iterator[StagePlan]:
     """Plans of the jobs, each with what those before it may add."""
-    ratio = _texts_per_document(run)
+    opened = {each.stage: _opened(run, each) for each in chosen}
+    counts = pending_counts(opened)
     coming: dict[Part, int] = {}  # sources that the stages so far add to each part
     for each in chosen:
-        stage = _stage(run, each.stage)
-        pending = pending_by_reason(stage, each.job(stage))
+        stage, job = opened[each.stage]
+        pending = pending_by_reason(stage, job) if counts[each.stage] else {}
         more = coming.get(each.part, 0)
         if each.recipe and each.recipe.limit is not None:
             more = min(more, each.recipe.limit)
-        planned = plan_stage(each.stage, pending, more, measured(each.stage), run.corpus.language_model.price)
+        took = _expected(run, each, stage, job, remembered) if pending else remembered.of(each.stage)
+        planned = plan_stage(each.stage, pending, more, took, run.corpus.language_model.price)
         if each.part is Part.EXTRACT:
             coming[Part.CHUNK] = planned.rows
-        if each.part is Part.CHUNK:
-            texts = math.ceil(planned.rows * ratio)
+        if each.part is Part.CHUNK and planned.rows:
+            texts = math.ceil(planned.rows * _texts_per_document(run))
             coming |= {Part.FEATURES: texts, Part.QUERIES: texts, Part.EMBED: texts}
         yield planned
+
+
+def _expected(run: Run, each: PlannedJob, stage: Stage, job: Backlog, remembered: Remembered) -> Measured:
+    """What a job's pending sources should take: by their own lengths where models read them, else as measured."""
+    took = remembered.of(each.stage)
+    if each.part is Part.EMBED:
+        return took.reading(text_tokens(stage, job), Measured(written=0.0))
+    counter = prompt_counter(run.corpus.language_model) if each.recipe else None
+    if counter is None:
+        return took
+    recipe = load_recipe(each.name, run.corpus.recipe_folders)
+    prompt = prompt_tokens(stage, job, recipe, counter.count)
+    return took.reading(prompt, remembered.of_recipes(recipe.table))
 
 
 def _texts_per_document(run: Run) -> float:
@@ -211,14 +244,17 @@ def _texts_per_document(run: Run) -> float:
     return row["texts"] / row["documents"] if row["documents"] else 0.0
 
 
-def _fixed(
-    run: Run, names: tuple[str, ...], measured: Callable[[str], Measured], busy: bool = True
-) -> Iterator[StagePlan]:
+def _fixed(run: Run, names: tuple[str, ...], remembered: Remembered, busy: bool = True) -> Iterator[StagePlan]:
     settings = {"crawl": run.corpus.crawl, "warc": run.corpus.warc, "folder": run.corpus.folder}
     for name in names:
         if settings.get(name, True):
-            took = measured(name)
+            took = remembered.of(name)
             yield StagePlan(stage=name, tokens=0, seconds=took.busy if busy and took.busy is not None else took.idle)
+
+
+def _opened(run: Run, each: PlannedJob) -> tuple[Stage, Backlog]:
+    stage = _stage(run, each.stage)
+    return stage, each.job(stage)
 
 
 def _stage(run: Run, name: str) -> Stage:

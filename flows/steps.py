@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
 from flows import opening
+from flows.device import device
 from models.opening import encoder_id, language_model_id, sparse_encoder_id, token_counter
 from schemas.catalog import TABLES
 from schemas.corpus import Corpus, RecipeSettings
@@ -44,6 +45,7 @@ def _nobody_answered(_: Task[..., Any], __: TaskRun, state: State[Any]) -> bool:
 @task(
     cache_policy=NO_CACHE,
     persist_result=False,
+    task_run_name="crawl-{run.corpus.name}-{run.ds}",
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=_nobody_answered,
@@ -56,7 +58,7 @@ def crawl(run: Run) -> None:
         crawling.crawl(stage, run.corpus.crawl)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="read-files-{run.corpus.name}-{run.ds}")
 def read_files(run: Run) -> None:
     """Take in the pages that the corpus's files hold."""
     if run.corpus.warc:
@@ -67,7 +69,7 @@ def read_files(run: Run) -> None:
             files.read_folder(stage, run.corpus.folder)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="take-passages-{run.corpus.name}-{run.ds}")
 def take_passages(run: Run) -> None:
     """Take in the passages that are given as they are."""
     if run.corpus.passages:
@@ -75,14 +77,14 @@ def take_passages(run: Run) -> None:
             given.take_passages(stage, run.corpus.passages, token_counter(run.corpus.encoder))
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="extract-{run.corpus.name}-{run.ds}")
 def extract(run: Run) -> None:
     """Make documents of pages."""
     with run.stage("extract") as stage:
         documents.extract(stage)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="deduplicate-{run.corpus.name}-{run.ds}")
 def deduplicate(run: Run) -> None:
     """Find documents that repeat others."""
     if run.corpus.deduplicate.enabled:
@@ -90,7 +92,7 @@ def deduplicate(run: Run) -> None:
             duplicates.deduplicate(stage)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="chunk-{run.corpus.name}-{run.ds}")
 def chunk(run: Run) -> None:
     """Cut documents into passages."""
     settings = run.corpus.encoder
@@ -99,41 +101,44 @@ def chunk(run: Run) -> None:
         passages.chunk(stage, encoder_id(settings), open_encoder)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="ask-{run.corpus.name}-{run.ds}")
 def ask(run: Run) -> None:
     """Take in the corpus's questions."""
     with run.stage("questions") as stage:
         asking.ask(stage)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="write-{run.corpus.name}-{run.ds}")
 def write(run: Run, asked: Sequence[RecipeSettings]) -> None:
     """Run recipes: features, synthetic queries and contexts."""
     settings = run.corpus.language_model
     ordered = orders(run.corpus, asked, language_model_id(settings)) if asked else []
     if ordered:
-        writing.write(run, ordered, partial(opening.language_model, settings, run.progress))
+        with device() as taking_turns:
+            open_model = taking_turns(partial(opening.language_model, settings, run.progress))
+            writing.write(run, ordered, open_model)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="embed-{run.corpus.name}-{run.ds}")
 def embed(run: Run) -> None:
     """Give every distinct text its vector."""
     settings = run.corpus.encoder
-    with run.stage("embed") as stage:
-        embeddings.embed(stage, encoder_id(settings), partial(opening.encoder, settings, run.progress))
+    with run.stage("embed") as stage, device() as taking_turns:
+        open_encoder = taking_turns(partial(opening.encoder, settings, run.progress))
+        embeddings.embed(stage, encoder_id(settings), open_encoder)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="embed-sparsely-{run.corpus.name}-{run.ds}")
 def embed_sparsely(run: Run) -> None:
     """Give every distinct text its sparse vector, where the corpus names a sparse encoder."""
     settings = run.corpus.sparse_encoder
     if settings:
-        with run.stage("sparse") as stage:
-            open_encoder = partial(opening.sparse_encoder, settings, run.progress)
+        with run.stage("sparse") as stage, device() as taking_turns:
+            open_encoder = taking_turns(partial(opening.sparse_encoder, settings, run.progress))
             sparse_embeddings.embed_sparsely(stage, sparse_encoder_id(settings), open_encoder)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="build-{run.corpus.name}-{run.ds}")
 def build(run: Run) -> str | None:
     """Build an index version, unless the live one has the same content."""
     with run.stage("index") as stage:
@@ -142,7 +147,7 @@ def build(run: Run) -> str | None:
         return refreshing.build(stage, encoder_id(run.corpus.encoder), feature_recipes(run.corpus), sparse_id)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="round-trip-{run.corpus.name}-{run.ds}")
 def round_trip(run: Run, built: str | None) -> None:
     """Judge synthetic queries by whether they find their own passage."""
     settings = run.corpus.encoder
@@ -151,7 +156,7 @@ def round_trip(run: Run, built: str | None) -> None:
         judge_queries(stage, bundle, partial(opening.encoder, settings, run.progress))
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="gate-{run.corpus.name}-{run.ds}")
 def gate(run: Run, built: str | None, *, force: bool = False) -> None:
     """Check the tables and the built version; a failing gate stops the flow here, unless an index is forced."""
     pages = opening.gate_pages(run.corpus)
@@ -162,14 +167,14 @@ def gate(run: Run, built: str | None, *, force: bool = False) -> None:
             refreshing.check(stage, built, open_encoder, pages, force=force)
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="publish-{run.corpus.name}-{run.ds}")
 def publish(run: Run, built: str | None) -> None:
     """Make the built version live."""
     with run.stage("publish") as stage:
         refreshing.publish(stage, built, encoder_id(run.corpus.encoder))
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)
+@task(cache_policy=NO_CACHE, persist_result=False, task_run_name="mirror-{run.corpus.name}-{run.ds}")
 def mirror(run: Run) -> None:
     """Bring the corpus's Milvus into line with what is live, if it names one."""
     settings = run.corpus.milvus

@@ -138,3 +138,15 @@ def token_counter(settings: EncoderSettings) -> TokenCounter | WordCounter:
         ModelError: it has no readable tokenizer.
     """
     return WordCounter() if settings.engine == "fake" else TokenCounter(model_folder(settings.model))
+
+
+def prompt_counter(settings: LanguageModelSettings) -> TokenCounter | WordCounter | None:
+    """Counts tokens as the language model the settings name does; none where a server keeps its tokenizer to itself.
+
+    Raises:
+        SetupError: there is no such model.
+        ModelError: it has no readable tokenizer.
+    """
+    if settings.engine == "server":
+        return None
+    return WordCounter() if settings.engine == "fake" else TokenCounter(model_folder(settings.model))

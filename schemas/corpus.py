@@ -335,6 +335,18 @@ class RecipeSettings(Settings):
     limit: int | None = Field(None, ge=0, description="sources it covers, in a stable order; all when left out")
 
 
+class NightsSettings(Settings):
+    """What becomes of dates on which no night ran, such as those that a machine slept through."""
+
+    missed: Literal["latest", "each"] = Field(
+        "latest",
+        description="latest: the next night makes up for all of them under its own date, and theirs stay holes; each: "
+        "before it every missed date gets a night, oldest first. A site is then fetched as it is now, and fetched_at "
+        "says when: for corpora that fetch more than max_pages of one date can hold",
+    )
+    most: int = Field(7, ge=1, description="each: so many missed dates at most, the newest; older ones stay holes")
+
+
 class IndexSettings(Settings):
     """How index versions are built, what one must prove before it serves, and how many are kept.
 
@@ -432,6 +444,7 @@ class Corpus(Settings):
     recipes: tuple[RecipeSettings, ...] = ()
     index: IndexSettings = IndexSettings()
     milvus: MilvusSettings | None = None
+    nights: NightsSettings = NightsSettings()
     _recipe_folders: tuple[Path, ...] = PrivateAttr(())
 
     @property

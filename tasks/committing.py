@@ -115,5 +115,5 @@ def _too_many_failures(desk: Desk) -> ModelError | None:
         left_behind="The others are committed, the failed ones are in quarantine with their reasons",
         remedy=f"Look at table quarantine where stage = '{ledger.stage}', then mend the recipe",
     )
-    desk.stage.fail(str(error))
+    desk.stage.fail(error)
     return error

@@ -56,7 +56,7 @@ def extraction(stage: Stage) -> Job:
         commit=commit,
         commit_rows=PAGES_PER_COMMIT,
         unit="pages",
-        arrange=partial(with_bodies, pages=pages),
+        arrange=partial(with_bodies, pages=pages, oldest_first=selection.dated),
     )
 
 
@@ -105,15 +105,17 @@ def with_page_key(frame: DataFrame) -> DataFrame:
     return frame.withColumn(PAGE_KEY.name, F.concat_ws(" ", "body_hash", "robots_tag"))
 
 
-def with_bodies(pending: DataFrame, left: int, pages: DataFrame) -> DataFrame:
+def with_bodies(pending: DataFrame, left: int, pages: DataFrame, oldest_first: bool = False) -> DataFrame:
     """Pending pages with a stored body of theirs and its logical date.
 
     Args:
         left: how many are pending: where they are few enough they go to where the bodies are, which then do not move.
+        oldest_first: in the order of their logical dates, which moves the bodies.
     """
     wanted = _as_stored(pending, pages)
     bodies = pages.where("outcome = 'ok'").select("url", "ds", "body", "content_type")
-    return bodies.join(F.broadcast(wanted) if left <= MOST_BROADCAST else wanted, ["url", "ds"])
+    found = bodies.join(F.broadcast(wanted) if left <= MOST_BROADCAST else wanted, ["url", "ds"])
+    return found.orderBy("ds", "url") if oldest_first else found
 
 
 def _as_stored(found: DataFrame, pages: DataFrame) -> DataFrame:

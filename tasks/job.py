@@ -75,7 +75,7 @@ def run_job(stage: Stage, job: Job) -> None:
     left = figures["left"] or 0
     stage.ledger.rows_in = figures["sources"] or 0
     stage.ledger.skipped = stage.ledger.rows_in - left
-    if not left:
+    if not left or stopped(stage):
         return
     if stage.run.selection.failed_only:
         feed_back(stage, job, pending)
@@ -90,8 +90,7 @@ def run_job(stage: Stage, job: Job) -> None:
                 stage.ledger.prompt_tokens += outcome.prompt_tokens
                 stage.ledger.output_tokens += outcome.output_tokens
                 commits.submit(partial(commit_outcome, stage, job, outcome))
-                if stage.run.spent:
-                    stage.ledger.detail = f"stopped at {stage.run.tokens:,} tokens, as it was told to"
+                if stopped(stage):
                     break
     finally:
         progress.end()
@@ -133,6 +132,13 @@ def pending_sources(stage: Stage, job: Backlog) -> DataFrame:
     # Of those that only failed before, the fed back ones too: a run that was killed has fed them back already.
     failed, how = (failed, "left_semi") if stage.run.selection.failed_only else (failed.where("open"), "left_anti")
     return pending.join(failed, pending[job.source_key] == F.col("rejected_key"), how)
+
+
+def stopped(stage: Stage) -> bool:
+    """Whether the run has used up the tokens it was given; then the ledger says so."""
+    if stage.run.spent:
+        stage.ledger.detail = f"stopped at {stage.run.tokens:,} tokens, as it was told to"
+    return stage.run.spent
 
 
 def _commits(stage: Stage, job: Job, outcomes: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:

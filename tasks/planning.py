@@ -2,21 +2,30 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import reduce
+from itertools import chain
 
 from pydantic import Field
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.corpus import Settings
 from schemas.runs import RUNS
 from tasks.job import Backlog, pending_sources, rejections
 from tasks.parts import Part
+from tasks.prompts import build_prompt
+from tasks.recipes import Recipe
 from tasks.run import Stage
 from tasks.selection import Selection
 from warehouse.tables import Warehouse
 
 REMEMBERED_RUNS = 50
+SAMPLED = 64
+# What chat templates put around a turn: its beginning, its role, its end, and two line ends.
+TOKENS_OF_A_TURN = 5
 
 
 class Why(StrEnum):
@@ -101,13 +110,17 @@ class Measured(Settings):
         idle: seconds where there was nothing to work on; none where that never was.
         busy: seconds where there was something; none where that never was.
         seconds: of one source; none where none was worked on.
-        tokens: of one source; none likewise.
+        tokens: of one source, read and written; none likewise.
+        written: tokens that a model wrote about one source; none likewise.
+        seconds_per_token: of a source that cost tokens; none where none did.
     """
 
     idle: float | None = None
     busy: float | None = None
     seconds: float | None = None
     tokens: float | None = None
+    written: float | None = None
+    seconds_per_token: float | None = None
 
     def over(self, rows: int) -> tuple[int | None, float | None]:
         """Tokens and seconds of so many sources."""
@@ -116,6 +129,48 @@ class Measured(Settings):
         tokens = None if self.tokens is None else round(rows * self.tokens)
         seconds = None if self.seconds is None else (self.idle or 0.0) + rows * self.seconds
         return tokens, seconds
+
+    def reading(self, prompt: float, alike: "Measured") -> "Measured":
+        """The same for sources whose prompts are known: the model reads those, and writes what it wrote before.
+
+        Args:
+            prompt: tokens that a model reads about one source.
+            alike: what stages of the same kind took, which stands in for what this one never did.
+        """
+        written = alike.written if self.written is None else self.written
+        rate = alike.seconds_per_token if self.seconds_per_token is None else self.seconds_per_token
+        tokens = None if written is None else prompt + written
+        seconds = None if tokens is None or rate is None else tokens * rate
+        return self.model_copy(update={"tokens": tokens, "seconds": seconds})
+
+
+def pending_counts(jobs: Mapping[str, tuple[Stage, Backlog]]) -> dict[str, int]:
+    """How many sources of each job are pending, in one query: of a night that finds nothing to do it is all there is.
+
+    Args:
+        jobs: by name, each with a stage that reads for it.
+    """
+    pending = [pending_sources(stage, job).select(F.lit(name).alias("job")) for name, (stage, job) in jobs.items()]
+    counted = reduce(DataFrame.unionAll, pending).groupBy("job").count().collect() if pending else []
+    return dict.fromkeys(jobs, 0) | {row["job"]: row["count"] for row in counted}
+
+
+def prompt_tokens(stage: Stage, job: Backlog, recipe: Recipe, count_tokens: Callable[[list[str]], list[int]]) -> float:
+    """Tokens of all prompts of one source, on average over a sample of what is pending; 0 where nothing is."""
+    pending = pending_sources(stage, job)
+    shown = [name for name in ("heading_path", "text", "question") if name in pending.columns]
+    # Keys are hashes: the first by key are a sample.
+    sample = pending.orderBy(job.source_key).limit(SAMPLED).select(*shown).collect()
+    prompts = [build_prompt(recipe, row.asDict()) for row in sample]
+    counts = count_tokens(["\n".join(message["content"] for message in prompt) for prompt in prompts])
+    turns = [TOKENS_OF_A_TURN * len(prompt) for prompt in prompts]
+    return recipe.samples * statistics.fmean(map(sum, zip(counts, turns, strict=True))) if prompts else 0.0
+
+
+def text_tokens(stage: Stage, job: Backlog) -> float:
+    """Tokens of one pending source by its own column `tokens`, on average; 0 where nothing is pending."""
+    (row,) = pending_sources(stage, job).agg(F.avg("tokens").alias("tokens")).collect()
+    return row["tokens"] or 0.0
 
 
 def pending_by_reason(stage: Stage, job: Backlog) -> dict[Why, int]:
@@ -155,8 +210,25 @@ def cost(tokens: int | None, price: float | None) -> float | None:
     return None if price is None or tokens is None else tokens * price / 1_000_000
 
 
-def measured_stages(warehouse: Warehouse) -> Callable[[str], Measured]:
-    """What stages took in the newest runs, by the name of a stage."""
+@dataclass(frozen=True)
+class Remembered:
+    """Ledgers of the newest runs, by the name of their stage."""
+
+    ledgers: Mapping[str, Sequence[Mapping[str, float]]]
+
+    def of(self, stage: str) -> Measured:
+        """What a stage took."""
+        return measured_of(self.ledgers.get(stage, ()))
+
+    def of_recipes(self, table: str) -> Measured:
+        """What the recipes of a table took, or where none of them ever ran those of any table."""
+        names = [name for name in self.ledgers if ":" in name]
+        alike = measured_of(chain.from_iterable(self.ledgers[name] for name in names if name.startswith(f"{table}:")))
+        return alike if alike.tokens else measured_of(chain.from_iterable(self.ledgers[name] for name in names))
+
+
+def remembered_stages(warehouse: Warehouse) -> Remembered:
+    """What stages took in the newest runs."""
     runs = warehouse.read(RUNS).where("state = 'completed'")
     newest = runs.select("run_id").distinct().orderBy(F.desc("run_id")).limit(REMEMBERED_RUNS)
     columns = ("stage", "rows_in", "skipped", "prompt_tokens", "output_tokens", "seconds")
@@ -164,7 +236,7 @@ def measured_stages(warehouse: Warehouse) -> Callable[[str], Measured]:
     by_stage: dict[str, list[Mapping[str, float]]] = {}
     for row in rows:
         by_stage.setdefault(row["stage"], []).append(row)
-    return lambda stage: measured_of(by_stage.get(stage, []))
+    return Remembered(by_stage)
 
 
 def measured_of(ledgers: Iterable[Mapping[str, float]]) -> Measured:
@@ -182,5 +254,12 @@ def measured_of(ledgers: Iterable[Mapping[str, float]]) -> Measured:
     rows = sum(rows for rows, _ in busy)
     seconds = sum(max(ledger["seconds"] - (idle or 0.0), 0.0) for _, ledger in busy)
     tokens = sum(ledger["prompt_tokens"] + ledger["output_tokens"] for _, ledger in busy)
-    typical = statistics.median(ledger["seconds"] for _, ledger in busy)
-    return Measured(idle=idle, busy=typical, seconds=seconds / rows, tokens=tokens / rows)
+    written = sum(ledger["output_tokens"] for _, ledger in busy)
+    return Measured(
+        idle=idle,
+        busy=statistics.median(ledger["seconds"] for _, ledger in busy),
+        seconds=seconds / rows,
+        tokens=tokens / rows,
+        written=written / rows,
+        seconds_per_token=seconds / tokens if tokens else None,
+    )

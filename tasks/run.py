@@ -1,5 +1,7 @@
 """A run and its stages: what they read and wrote, what it cost, and the ledger row each leaves in `runs`."""
 
+import json
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from schemas.table import Table
 from tasks.selection import EVERYTHING, Selection
 from warehouse.pointer import Pointer, read_pointer
 from warehouse.tables import Merged, Warehouse
+
+LOG = logging.getLogger("nightjar")
+FIGURES = ("rows_in", "rows_out", "skipped", "quarantined", "prompt_tokens", "output_tokens")
 
 
 class Progress(Protocol):
@@ -46,7 +51,7 @@ class Silent:
 
 @dataclass
 class Ledger:
-    """The figures of one stage, as they stand in `runs`."""
+    """The figures of one stage, as they stand in `runs`, and the class of the error that ended it."""
 
     stage: str
     started_at: datetime
@@ -59,6 +64,7 @@ class Ledger:
     output_tokens: int = 0
     seconds: float = 0.0
     detail: str | None = None
+    error: str | None = None
     versions_read: dict[str, int] = field(default_factory=dict)
     versions_written: dict[str, int] = field(default_factory=dict)
 
@@ -138,12 +144,22 @@ class Run:
         except BaseException as error:
             if all(stage.ledger.state == "completed" for stage in together):
                 for stage in together:
-                    stage.fail(str(error) or type(error).__name__)
+                    stage.fail(error)
             raise
         finally:
             _share(time.perf_counter() - begun, [stage.ledger for stage in together])
+            for stage in together:
+                self._log(stage.ledger)
             if any(stage.ledger.versions_written for stage in together):
                 self.record()
+
+    def _log(self, ledger: Ledger) -> None:
+        """One JSON object a stage, with the run's id. An error's text may quote a page: only its class is logged."""
+        told = {"event": "stage", "run_id": self.run_id, "corpus": self.corpus.name, "ds": self.ds.isoformat()}
+        told |= {"stage": ledger.stage, "state": ledger.state}
+        figures = {name: getattr(ledger, name) for name in FIGURES}
+        error = {"error": ledger.error} if ledger.error else {}
+        LOG.info(json.dumps({**told, **figures, "seconds": round(ledger.seconds, 3), **error}))
 
     def pin(self, table: Table) -> int:
         """The version this run reads `table` at."""
@@ -176,7 +192,8 @@ class Run:
         self._unrecorded.clear()
 
     def _row(self, position: int, ledger: Ledger) -> dict[str, Any]:
-        figures = {name: value for name, value in vars(ledger).items() if not name.startswith("versions")}
+        kept = set(RUNS.schema.names) - {"versions_read", "versions_written"}
+        figures = {name: value for name, value in vars(ledger).items() if name in kept}
         return {
             **figures,
             "run_id": self.run_id,
@@ -194,10 +211,11 @@ class Stage:
         self.run = run
         self.ledger = ledger
 
-    def fail(self, why: str) -> None:
+    def fail(self, error: BaseException) -> None:
         """Say in the ledger that the stage failed, and why."""
         self.ledger.state = "failed"
-        self.ledger.detail = why
+        self.ledger.detail = str(error) or type(error).__name__
+        self.ledger.error = type(error).__name__
 
     def read(self, table: Table) -> DataFrame:
         """The table at the version this run reads it at."""
@@ -208,15 +226,13 @@ class Stage:
     def append(self, table: Table, rows: pa.Table) -> int:
         """Commit new rows, stamped with this run. Returns how many were new."""
         written = self.run.warehouse.append(table, self.stamped(table, rows))
-        if written:
-            self._moved(table)
+        self._moved(table, written > 0)
         return written
 
     def merge(self, table: Table, rows: pa.Table, *, vanish: Mapping[str, Sequence[str]] | None = None) -> Merged:
         """Commit changed rows, stamped with this run."""
         merged = self.run.warehouse.merge(table, self.stamped(table, rows), vanish=vanish)
-        if merged != Merged(0, 0, 0):
-            self._moved(table)
+        self._moved(table, merged != Merged(0, 0, 0))
         return merged
 
     def stamped(self, table: Table, rows: pa.Table) -> pa.Table:
@@ -228,8 +244,11 @@ class Stage:
                 rows = rows.append_column(name, column)
         return rows
 
-    def _moved(self, table: Table) -> None:
-        self.ledger.versions_written[table.name] = self.run.moved(table)
+    def _moved(self, table: Table, written: bool) -> None:
+        """Read the table from now on as it is after a commit: where nothing was left to write, another run wrote it."""
+        version = self.run.moved(table)
+        if written:
+            self.ledger.versions_written[table.name] = version
 
 
 def _share(seconds: float, ledgers: Sequence[Ledger]) -> None:

@@ -48,8 +48,8 @@ Writing = Generator[Written, None, None]
 class StillWanted(Protocol):
     """Asked about sources before they are begun."""
 
-    def __call__(self, sources: Sequence[Source]) -> list[Source]:
-        """Those that are still to be written about: none when the run's tokens are spent, and none that another run
+    def __call__(self, sources: Sequence[Source]) -> Iterator[Source]:
+        """Those that are still to be written about: none once the run's tokens are spent, and none that another run
         has written about meanwhile."""
         ...
 

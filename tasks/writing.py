@@ -1,9 +1,10 @@
 """The writing stages: a language model describes passages and answers questions, all recipes over a source together."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial, reduce
+from itertools import takewhile
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -12,7 +13,7 @@ from pyspark.sql import functions as F
 from models.language import LanguageModel
 from tasks.committing import Desk, batches, commit, refuse_too_many_failures
 from tasks.generate import Source
-from tasks.job import COMMIT_SECONDS, Backlog, Commits, feed_back, pending_sources
+from tasks.job import COMMIT_SECONDS, Backlog, Commits, feed_back, pending_sources, stopped
 from tasks.orders import Order, backlog, every_source
 from tasks.run import Run
 from tasks.writers import RECIPES, InThisProcess, OnSpark, Pending, Writer
@@ -31,8 +32,11 @@ def write(run: Run, ordered: Sequence[Order], open_model: Callable[[], LanguageM
     with run.stages([order.stage for order in ordered]) as stages:
         desks = {order.recipe.name: Desk(stage, order) for stage, order in zip(stages, ordered, strict=True)}
         pending = [found for group in _groups(desks.values()) if (found := _pending(run, group))]
-        if pending:
+        if pending and not run.spent:
             _write(run, desks, pending, _writer(run, ordered, open_model))
+        if pending:
+            for stage in stages:
+                stopped(stage)
         refuse_too_many_failures(desks.values())
 
 
@@ -97,9 +101,6 @@ def _write(run: Run, desks: Mapping[str, Desk], pending: Sequence[Pending], writ
                 commits.submit(partial(commit, desks, batch))
     finally:
         run.progress.end()
-    if run.spent:
-        for ledger in ledgers:
-            ledger.detail = f"stopped at {run.tokens:,} tokens, as it was told to"
 
 
 class _Wanted:
@@ -110,15 +111,13 @@ class _Wanted:
         self._desks = desks
         self._looked = time.monotonic()
 
-    def __call__(self, sources: Sequence[Source]) -> list[Source]:
-        if self._run.spent:
-            return []
-        if time.monotonic() - self._looked < COMMIT_SECONDS:
-            return list(sources)
-        self._looked = time.monotonic()
-        keys = [source.key for source in sources]
-        known = {name: self._known(desk, keys) for name, desk in self._desks.items()}
-        return [left for source in sources if (left := self._without(source, known)).recipes]
+    def __call__(self, sources: Sequence[Source]) -> Iterator[Source]:
+        if time.monotonic() - self._looked >= COMMIT_SECONDS:
+            self._looked = time.monotonic()
+            keys = [source.key for source in sources]
+            known = {name: self._known(desk, keys) for name, desk in self._desks.items()}
+            sources = [left for source in sources if (left := self._without(source, known)).recipes]
+        yield from takewhile(lambda _: not self._run.spent, sources)
 
     def _known(self, desk: Desk, keys: Sequence[str]) -> set[str]:
         """Of these sources, those that the recipe has rows for by now."""

@@ -26,6 +26,7 @@ CONNECT_SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
 # A server stops when nothing refers to it any more.
 _sail_servers: list[object] = []
 LOGGING = Path(__file__).with_name("log4j2.properties")
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def open_session(master: str = "", memory_gib: float = 2.0, java_options: Sequence[str] | None = None) -> SparkSession:
@@ -92,11 +93,15 @@ def _sail() -> SparkSession:
 
 def _classic(master: str, settings: Mapping[str, str]) -> SparkSession:
     java()
-    # Workers must run this very interpreter, and the JVM must not look up the machine's name: on a laptop
-    # without a network that costs seconds and warns.
+    # Workers must run this very interpreter.
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    os.environ.setdefault("SPARK_LOCAL_HOSTNAME", "localhost")
+    if master.startswith("local"):
+        # The JVM must not look up the machine's name: on a laptop without a network that costs seconds and warns.
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ.setdefault("SPARK_LOCAL_HOSTNAME", "localhost")
+    else:
+        # Executors import what their work is made of from a checkout that stands where this one does.
+        settings = {**settings, "spark.executorEnv.PYTHONPATH": str(CHECKOUT)}
     builder = SparkSession.builder.master(master).appName("nightjar")
     for key, value in {**settings, **_delta(master)}.items():
         builder = builder.config(key, value)

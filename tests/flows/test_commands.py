@@ -58,6 +58,19 @@ def test_an_empty_quarantine_says_so(corpus: str) -> None:
     assert "0 rows fed back" in run("quarantine", corpus, "--retry")
 
 
+def test_a_status_says_how_fresh_what_is_live_is(corpus: str) -> None:
+    found = as_json("status", corpus)
+    assert found["freshness"]["last_night"] == found["freshness"]["newest_page"] == "2026-01-01"
+    assert found["freshness"]["missed_nights"][0] == "2026-01-02"
+    assert found["freshness"]["published_hours_ago"] >= 0
+    assert set(found["pending"].values()) == {0}
+    assert found["quarantine"] == []
+    assert found["last_runs"][-1]["state"] == "completed"
+    shown = run("status", corpus)
+    assert "Pending: nothing." in shown
+    assert "Last night: 2026-01-01." in shown
+
+
 def test_maintenance_compacts_and_leaves_every_row(corpus: str) -> None:
     before = as_json("status", corpus)["tables"]
     done = as_json("maintain", corpus)["tables"]
@@ -85,13 +98,16 @@ def test_a_plan_is_shown_applied_and_then_stale(corpus: str, tmp_path: Path) -> 
     plan = tmp_path / "plan.json"
     whole = {stage["stage"]: stage for stage in as_json("plan", corpus)["stages"]}
     assert whole["features:summary"]["pending"] == {"new source": 3}
-    assert whole["features:summary"]["tokens"] is None  # never measured
+    estimated = whole["features:summary"]["tokens"]  # of a recipe that never ran: from its prompts and other recipes
     assert whole["features:keywords"]["pending"] == whole["embed"]["pending"] == whole["sparse"]["pending"] == {}
     assert whole["gate"]["seconds"] > 0
     assert f"Do it: nightjar apply {plan}" in run("plan", corpus, "--stage", "features", "--output", str(plan))
     assert "features:summary" in run("apply", str(plan))
     (newest, *_) = as_json("runs", corpus)["runs"]
     assert (newest["rows_out"], newest["state"]) == (3, "completed")
+    assert newest["tokens"] == pytest.approx(estimated, rel=0.2)
+    assert [stage["stage"] for stage in newest["stages"]] == ["features:summary"]
+    assert "  features:summary" in run("runs", corpus, "--stages")
     with pytest.raises(NightjarError, match=r"the plan is stale: tables features have changed.*Plan again"):
         run("apply", str(plan))
     measured = as_json("runs", corpus, "--stage", "features:summary")["runs"]

@@ -1,7 +1,6 @@
 """A backfill: thirty nights of a changing site, and a part of them computed anew."""
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -10,44 +9,16 @@ import pytest
 from schemas.corpus import Corpus
 from schemas.documents import DOCUMENTS
 from schemas.errors import NightjarError
-from schemas.hashing import digest
 from schemas.pages import PAGES
 from tasks import documents
+from tasks.job import pending_sources
 from tasks.planning import Why, pending_by_reason
 from tasks.run import Run, Silent
 from tasks.selection import EVERYTHING, Selection
+from tests.thirty_nights import FIRST, thirty_nights
 from warehouse.tables import Warehouse
 
-FIRST = date(2026, 1, 1)
 TEN_TO_TWENTY = Selection(since=FIRST + timedelta(days=9), until=FIRST + timedelta(days=19))
-
-
-def night(url: str, day: int, outcome: str, text: str) -> dict[str, Any]:
-    body = f"<html><body><h1>Birds</h1><p>{text} of a bird that sings at night.</p></body></html>".encode()
-    there = outcome in ("ok", "not_modified")
-    return {
-        "url": url,
-        "ds": FIRST + timedelta(days=day),
-        "fetched_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day),
-        "outcome": outcome,
-        "status": {"ok": 200, "not_modified": 304}.get(outcome, 404),
-        "content_type": "text/html",
-        "body": body if outcome == "ok" else None,
-        "body_hash": digest(body) if there else None,
-        "links": [],
-        "depth": 0,
-        "run_id": "r0",
-    }
-
-
-def thirty_nights() -> Iterator[dict[str, Any]]:
-    """One page a day that stays (304 from then on), one that changes on day 14, one that goes and comes back."""
-    for day in range(30):
-        for page in range(day + 1):
-            yield night(f"http://x.test/{page}", day, "ok" if page == day else "not_modified", f"Page {page}")
-        yield night("http://x.test/changed", day, "ok" if day in (0, 14) else "not_modified", f"Text {day >= 14}")
-        gone = 10 <= day < 16
-        yield night("http://x.test/back", day, "gone" if gone else "ok" if day in (0, 16) else "not_modified", "Back")
 
 
 def a_run(warehouse: Warehouse, selection: Selection = EVERYTHING, volatile: tuple[str, ...] = ()) -> Run:
@@ -98,6 +69,15 @@ def test_a_range_of_dates_is_computed_anew_and_nothing_else(warehouse: Warehouse
     assert {url: stored(warehouse)[url]["text"] for url in part} == part
 
 
+def test_a_range_is_worked_off_oldest_first(warehouse: Warehouse, nights: pa.Table) -> None:
+    warehouse.add(PAGES, nights)
+    with a_run(warehouse, TEN_TO_TWENTY).stage("extract") as stage:
+        job = documents.extraction(stage)
+        days = [row["ds"] for row in job.arrange(pending_sources(stage, job), 13).select("ds").collect()]
+    assert len(days) == 13
+    assert days == sorted(days)
+
+
 def test_a_plan_says_why_pages_are_pending(warehouse: Warehouse, nights: pa.Table) -> None:
     days = nights["ds"].to_pylist()
     known = nights.filter(pa.array([day < FIRST + timedelta(days=14) for day in days]))
@@ -119,6 +99,25 @@ def test_a_condition_that_is_none_is_one_clear_line(warehouse: Warehouse, condit
     with pytest.raises(NightjarError, match=r"--where: not a condition on the sources.*url, outcome") as raised:
         documents.extraction(a_run(warehouse, Selection(where=condition)).stage("extract").__enter__())
     assert "\n" not in str(raised.value)
+
+
+def test_a_backfill_brings_no_page_back_that_is_gone_and_retires_none(warehouse: Warehouse) -> None:
+    """On day 12 the third night in a row has not found a page that came back on day 16."""
+    url = "http://x.test/back"
+    pages = [row for row in thirty_nights() if row["url"] == url]
+    warehouse.add(PAGES, PAGES.rows(pages[:10]))
+    extract(a_run(warehouse))
+    warehouse.append(PAGES, PAGES.rows(pages[10:13]))
+    days = Selection(until=FIRST + timedelta(days=9))
+    assert extract(a_run(warehouse, days, ("sings",)))["rows_in"] == 0  # what is gone is not there to be worked on
+    assert stored(warehouse)[url]["live"]
+    extract(a_run(warehouse))
+    assert not stored(warehouse)[url]["live"]
+
+    warehouse.append(PAGES, PAGES.rows(pages))
+    assert extract(a_run(warehouse, days))["rows_in"] == 0  # its body was stored anew on day 16
+    assert extract(a_run(warehouse, Selection(since=FIRST + timedelta(days=16))))["rows_out"] == 1
+    assert (stored(warehouse)[url]["live"], stored(warehouse)[url]["ds"]) == (True, FIRST + timedelta(days=16))
 
 
 def test_a_condition_chooses_sources(warehouse: Warehouse, nights: pa.Table) -> None:
