@@ -109,12 +109,13 @@ def print_status(console: Console, found: Mapping[str, Any]) -> None:
 
 
 def _watched_lines(found: Mapping[str, Any]) -> list[str]:
-    fresh = found["freshness"]
+    fresh, missed = found["freshness"], found["freshness"]["missed_nights"]
+    since = f"{len(missed)}, {missed[0]} to {missed[-1]}" if missed else "none"
     pending = [f"{name} {count:,}" for name, count in found["pending"].items() if count]
     rejected = [f"{row['stage']} {row['reason']} {row['rows']:,}" for row in found["quarantine"]]
     failed = [row["run_id"] for row in found["last_runs"] if row["state"] == "failed"]
     return [
-        f"Last night: {fresh['last_night'] or 'none'}. Missed since: {', '.join(fresh['missed_nights']) or 'none'}.",
+        f"Last night: {fresh['last_night'] or 'none'}. Missed since: {since}.",
         f"Pending: {', '.join(pending) or 'nothing'}.",
         f"In quarantine: {', '.join(rejected) or 'nothing'}.",
         f"Of the last {len(found['last_runs'])} runs failed: {', '.join(failed) or 'none'}.",
