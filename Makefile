@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 EXTRA ?= cpu
 
-.PHONY: install demo test check bench docs screenshot requirements clean
+.PHONY: install demo test test-long check bench docs screenshot requirements clean
 
 install: .venv/installed
 	@$(BIN)/python -m warehouse.jars
@@ -24,6 +24,10 @@ demo: install
 # Two at a time: Spark plans in one thread, and most of a test over a few rows is planning.
 test: install
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Whole clusters, schedules and nights beside each other: minutes each, so not with the others.
+test-long: install
+	$(BIN)/pytest -m long
 
 check: install
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ from tasks.job import Backlog
 from tasks.orders import backlog, orders
 from tasks.parts import Part, part_of
 from tasks.planning import (
+    TOKENS_OF_A_TURN,
     Measured,
     Plan,
     Remembered,
@@ -228,11 +229,13 @@ def _expected(run: Run, each: PlannedJob, stage: Stage, job: Backlog, remembered
     took = remembered.of(each.stage)
     if each.part is Part.EMBED:
         return took.reading(text_tokens(stage, job), Measured(written=0.0))
-    counter = prompt_counter(run.corpus.language_model) if each.recipe else None
+    settings = run.corpus.language_model
+    counter = prompt_counter(settings) if each.recipe else None
     if counter is None:
         return took
     recipe = load_recipe(each.name, run.corpus.recipe_folders)
-    prompt = prompt_tokens(stage, job, recipe, counter.count)
+    turn = 0 if settings.engine == "fake" else TOKENS_OF_A_TURN  # the fake has no chat template
+    prompt = prompt_tokens(stage, job, recipe, counter.count, turn)
     return took.reading(prompt, remembered.of_recipes(recipe.table))
 
 

@@ -155,15 +155,21 @@ def pending_counts(jobs: Mapping[str, tuple[Stage, Backlog]]) -> dict[str, int]:
     return dict.fromkeys(jobs, 0) | {row["job"]: row["count"] for row in counted}
 
 
-def prompt_tokens(stage: Stage, job: Backlog, recipe: Recipe, count_tokens: Callable[[list[str]], list[int]]) -> float:
-    """Tokens of all prompts of one source, on average over a sample of what is pending; 0 where nothing is."""
+def prompt_tokens(
+    stage: Stage, job: Backlog, recipe: Recipe, count_tokens: Callable[[list[str]], list[int]], turn: int
+) -> float:
+    """Tokens of all prompts of one source, on average over a sample of what is pending; 0 where nothing is.
+
+    Args:
+        turn: tokens that the model's chat template puts around each turn.
+    """
     pending = pending_sources(stage, job)
     shown = [name for name in ("heading_path", "text", "question") if name in pending.columns]
     # Keys are hashes: the first by key are a sample.
     sample = pending.orderBy(job.source_key).limit(SAMPLED).select(*shown).collect()
     prompts = [build_prompt(recipe, row.asDict()) for row in sample]
     counts = count_tokens(["\n".join(message["content"] for message in prompt) for prompt in prompts])
-    turns = [TOKENS_OF_A_TURN * len(prompt) for prompt in prompts]
+    turns = [turn * len(prompt) for prompt in prompts]
     return recipe.samples * statistics.fmean(map(sum, zip(counts, turns, strict=True))) if prompts else 0.0
 
 

@@ -11,7 +11,7 @@ from flows.evaluate import evaluate
 from flows.nightly import nightly
 from tests.judged_birds import PASSAGES, write_collection, write_passages
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_api", "spark")]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.usefixtures("prefect_api", "spark")]
 
 
 def without_feedback(measure: str) -> dict[str, Any]:

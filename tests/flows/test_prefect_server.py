@@ -155,6 +155,7 @@ def test_the_shipped_automations_are_taken(server: Server) -> None:
     assert "Created 2 automation(s)" in said
 
 
+@pytest.mark.long
 def test_a_scheduled_night_is_run_by_a_worker_and_a_second_one_steps_back(worked: Server) -> None:
     def ended(state: str) -> list[dict[str, Any]]:
         return [run for run in worked.runs_of("nightly") if run["state_type"] == state]
@@ -177,6 +178,7 @@ def test_a_scheduled_night_is_run_by_a_worker_and_a_second_one_steps_back(worked
     assert "/root/gates/chunks.html" in artifacts["gates-birds"]
 
 
+@pytest.mark.long
 def test_a_backfill_is_run_from_prefects_own_command_line(worked: Server) -> None:
     """Of a corpus that the night before has filled: the plan finds its chunks, and nothing of them pending."""
     asked = ("-p", "stage=embed", "-p", "since=2026-01-01")
