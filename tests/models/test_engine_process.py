@@ -98,6 +98,12 @@ def test_engines_that_only_die_end_the_run(deadly: EngineProcessLanguageModel) -
         answers(deadly, requests(*["This is deadly."] * 9))
 
 
+def test_a_schema_that_takes_too_long_to_compile_ends_the_run(deadly: EngineProcessLanguageModel) -> None:
+    with pytest.raises(ModelError, match="no grammar was made of an output schema in 30 seconds"):
+        answers(deadly, requests("first", "This is endless."))
+    assert answers(deadly, numbered(2)) == answers(FakeLanguageModel(), numbered(2)), "the next call has a new engine"
+
+
 def test_a_call_that_is_left_leaves_nothing_for_the_next(model: EngineProcessLanguageModel) -> None:
     begun = model.generate(numbered(100))
     next(begun)

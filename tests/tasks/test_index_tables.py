@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from models.fake import FAKE_ENCODER_ID
+from models.fake import FAKE_ENCODER_ID, FakeEncoder
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus, FolderSettings, IndexSettings
 from schemas.embeddings import EMBEDDINGS
@@ -37,7 +37,7 @@ def refreshed(warehouse: Warehouse, settings: Corpus, live: str | None) -> tuple
         detail = stage.ledger.detail
     assert index_id is not None
     with run.stage("gate") as stage:
-        check(stage, index_id, FAKE_ENCODER_ID, Path(settings.warehouse) / "pages")
+        check(stage, index_id, FakeEncoder, Path(settings.warehouse) / "pages")
     swap_pointer(settings.warehouse, index_id, expected=live)
     return open_bundle(indexes_folder(settings.warehouse) / index_id, verify=True), detail
 
