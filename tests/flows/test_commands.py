@@ -106,7 +106,7 @@ def test_a_plan_is_shown_applied_and_then_stale(corpus: str, tmp_path: Path) -> 
     (newest, *_) = as_json("runs", corpus)["runs"]
     assert (newest["rows_out"], newest["state"]) == (3, "completed")
     assert newest["tokens"] == pytest.approx(estimated, rel=0.2)
-    assert [stage["stage"] for stage in newest["stages"]] == ["features:summary"]
+    assert [stage["stage"] for stage in newest["stages"]] == ["features:keywords", "features:summary"]
     assert "  features:summary" in run("runs", corpus, "--stages")
     with pytest.raises(NightjarError, match=r"the plan is stale: tables features have changed.*Plan again"):
         run("apply", str(plan))
