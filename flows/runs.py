@@ -40,7 +40,10 @@ def print_runs(console: Console, runs: Sequence[Mapping[str, Any]], stages: bool
     Args:
         stages: show under every run a line for each of its stages.
     """
-    table = RichTable("run", "date", "state", title="runs, newest first", title_justify="left", padding=0)
+    table = RichTable(title="runs, newest first", title_justify="left", padding=0)
+    table.add_column("run", no_wrap=True)
+    for heading in ("date", "state"):
+        table.add_column(heading)
     for heading in HEADINGS:
         table.add_column(heading, justify="right")
     for run in runs:

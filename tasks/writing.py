@@ -61,8 +61,10 @@ def _pending(run: Run, desks: Sequence[Desk]) -> Pending | None:
             feed_back(desk.stage, each, left)
     schema = desks[0].order.sources
     key = schema.names[0]
+    # Keys that may be null, as far as Sail can see: it does not group a union in which only one part has such.
     named = (
-        left.select(key, F.lit(desk.order.recipe.name).alias("recipe")) for desk, left in zip(desks, lefts, strict=True)
+        left.select(F.nullif(F.col(key), F.lit("")).alias(key), F.lit(desk.order.recipe.name).alias("recipe"))
+        for desk, left in zip(desks, lefts, strict=True)
     )
     wanted = reduce(DataFrame.unionAll, named).groupBy(key).agg(F.collect_set("recipe").alias(RECIPES.name))
     sources = every_source(desks[0].stage, desks[0].order).join(wanted, key)
