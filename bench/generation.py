@@ -27,15 +27,12 @@ from models.vllm_engine import request_parameters, start_engine
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus, LanguageModelSettings, RecipeSettings
 from schemas.hashing import digest
-from tasks.orders import Order
 from tasks.recipes import Recipe, load_recipe, recipe_id
-from tasks.run import Run, Silent
-from tasks.writing import write
-from warehouse.session import open_session
-from warehouse.tables import Warehouse
 
 if TYPE_CHECKING:
     from vllm import LLM
+
+    from tasks.orders import Order
 
 RECIPES = ("keywords", "summary", "entities", "facts")
 MODULES = ("argparse", "asyncio", "collections", "csv", "datetime", "decimal", "email", "functools", "http.client")
@@ -99,6 +96,12 @@ def job(passages: list[str], *, together: bool) -> tuple[list[Request], float]:
     Returns:
         What was asked for, in order, and the seconds for 1,000 tokens.
     """
+    # Not before the reference is up: vLLM does not start in a process that has loaded numba.
+    from tasks.run import Run, Silent
+    from tasks.writing import write
+    from warehouse.session import open_session
+    from warehouse.tables import Warehouse
+
     with tempfile.TemporaryDirectory() as root:
         warehouse = Warehouse(open_session(), root)
         warehouse.append(CHUNKS, CHUNKS.rows([chunk(number, text) for number, text in enumerate(passages)]))
@@ -125,7 +128,7 @@ def chat(reference: "LLM", requests: list[Request]) -> float:
     return 1000 * seconds / tokens
 
 
-def orders() -> list[Order]:
+def orders() -> "list[Order]":
     """The recipes without demonstrations, so that all begin with the passage; none fails the run."""
     return [order_of(plain(load_recipe(name))) for name in RECIPES]
 
@@ -136,8 +139,10 @@ def plain(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"prompt": prompt, "max_failure_rate": 1.0})
 
 
-def order_of(recipe: Recipe) -> Order:
+def order_of(recipe: Recipe) -> "Order":
     """The recipe over every passage."""
+    from tasks.orders import Order
+
     model = language_model_id(SETTINGS)
     return Order(recipe, recipe_id(recipe, model), model, RecipeSettings(name=recipe.name))
 
