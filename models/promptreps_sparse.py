@@ -50,9 +50,12 @@ class PromptRepsSparseEncoder:
 
     def _encode(self, texts: Sequence[str], side: Side) -> SparselyEncoded:
         made = self._model.represent(texts, side)
-        return SparselyEncoded([heaviest(_vector(each), self._most.of(side)) for each in made.impacts], made.tokens)
+        return SparselyEncoded(
+            [heaviest(impact_vector(each), self._most.of(side)) for each in made.impacts], made.tokens
+        )
 
 
-def _vector(impacts: Mapping[int, int]) -> SparseVector:
+def impact_vector(impacts: Mapping[int, int]) -> SparseVector:
+    """PromptReps' whole weights by vocabulary id as a sparse vector."""
     terms = sorted(impacts)
     return SparseVector(np.array(terms, np.int32), np.array([impacts[term] for term in terms], np.float32))

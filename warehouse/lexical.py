@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from math import log
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -252,11 +251,3 @@ def _in_columns(queries: Sequence[Mapping[str, float]], vocabulary: Mapping[str,
     """Queries over the columns of those of their terms that are in a vocabulary."""
     known = [[(vocabulary[term], weight) for term, weight in query.items() if term in vocabulary] for query in queries]
     return Queries.of([([column for column, _ in terms], [weight for _, weight in terms]) for terms in known])
-
-
-def best_positions(scores: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """Positions of the k largest positive scores, largest first; equal scores in the order of their positions."""
-    threshold = np.partition(scores, -k)[-k] if k < len(scores) else 0
-    candidates = np.flatnonzero((scores >= threshold) & (scores > 0))
-    order = np.lexsort((candidates, -scores[candidates]))
-    return np.asarray(candidates[order][:k], dtype=np.int64)

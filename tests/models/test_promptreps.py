@@ -1,6 +1,7 @@
 """PromptReps with a tiny random model, against transformers asked directly, one text at a time."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from models.impacts import content_words
 from models.one_word_prompt import OneWordPrompt
 from models.opening import encoder_id, open_encoder
 from models.promptreps import PromptRepsEncoder, promptreps_id
+from models.promptreps_sparse import impact_vector
 from schemas.corpus import EncoderSettings
 from schemas.errors import ModelError
 from schemas.passage import passage_text
-from serving.impact import impact_matrix, impact_search
 from tasks.embeddings import encode_batch
 from tests.models.tiny_language_model import TEMPLATE, write_tiny_language_model
 from warehouse.dense import DenseIndex, write_dense
+from warehouse.segments import Texts
+from warehouse.sparse import SparseIndex, write_sparse
 
 TEXTS = [
     "Heaps keep the smallest item first.",
@@ -108,6 +111,14 @@ def test_impacts_are_the_logits_of_the_text(encoder: PromptRepsEncoder, referenc
     assert len(made.impacts[3]) <= 10, "only stop words"
 
 
+def sparse_rows(impacts: Sequence[Mapping[int, int]]) -> pa.Table:
+    """As `sparse_embeddings` has them, with the texts themselves for their hashes."""
+    vectors = [impact_vector(each) for each in impacts]
+    terms, weights = [each.terms.tolist() for each in vectors], [each.weights.tolist() for each in vectors]
+    lists = {"terms": pa.array(terms, pa.list_(pa.int32())), "weights": pa.array(weights, pa.list_(pa.float32()))}
+    return pa.table({"text_hash": pa.array(TEXTS, pa.string()), **lists})
+
+
 def test_rankings_are_those_of_a_direct_computation(
     encoder: PromptRepsEncoder, reference: Reference, tmp_path: Path
 ) -> None:
@@ -115,15 +126,15 @@ def test_rankings_are_those_of_a_direct_computation(
     write_dense(tmp_path / "dense.faiss", passages.vectors)
 
     dense = DenseIndex(tmp_path / "dense.faiss").search(query.vectors, len(TEXTS)).numbers[0]
-    sparse = impact_search(query.impacts[0], impact_matrix(passages.impacts, encoder.vocabulary), len(TEXTS))
+    write_sparse(tmp_path, pa.array(TEXTS, pa.string()), sparse_rows(passages.impacts))
+    asked_sparsely = impact_vector(query.impacts[0])
+    sparse = SparseIndex(tmp_path, Texts.whole(len(TEXTS))).search(asked_sparsely, len(TEXTS)).numbers[0]
 
     asked, _ = reference(QUERY, "query")
     scores = np.array([asked @ reference(text, "passage")[0] for text in TEXTS])
     assert dense.tolist() == np.argsort(-scores).tolist()
     overlaps = [sum(w * each.get(number, 0) for number, w in query.impacts[0].items()) for each in passages.impacts]
-    assert [row for row, _ in sparse] == [
-        row for row in np.argsort(-np.array(overlaps), kind="stable") if overlaps[row]
-    ]
+    assert sparse.tolist() == [row for row in np.argsort(-np.array(overlaps), kind="stable") if overlaps[row]]
 
 
 def test_the_tokens_read_are_counted_without_padding(encoder: PromptRepsEncoder, reference: Reference) -> None:

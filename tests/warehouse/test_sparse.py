@@ -70,6 +70,19 @@ def test_one_query(tmp_path: Path) -> None:
     assert found.scores.tolist() == [[4.0, 1.0]]
 
 
+def test_values_by_hand(tmp_path: Path) -> None:
+    index = written(tmp_path, [{1: 139, 2: 10}, {}, {2: 100}, {3: 7}])
+
+    def answers(query: dict[int, float], k: int) -> list[tuple[int, float]]:
+        found = index.search(sparse(query), k)
+        return list(zip(found.numbers[0].tolist(), found.scores[0].tolist(), strict=True))
+
+    assert answers({2: 2, 1: 1}, 10) == [(2, 200.0), (0, 159.0)]
+    assert answers({2: 2, 1: 1}, 1) == [(2, 200.0)]
+    assert answers({}, 10) == []
+    assert answers({4: 1}, 10) == []
+
+
 def test_a_text_without_a_vector_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="1 of 2 texts have no sparse vector"):
         write_sparse(tmp_path, pa.array([name(0), "other"]), rows([{1: 1.0}]))
