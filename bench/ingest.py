@@ -26,7 +26,7 @@ import typer
 
 from bench.gold_pages import read_gold
 from bench.report import Measured, print_measured
-from models.opening import encoder_id, open_encoder
+from models.opening import open_encoder
 from schemas.corpus import Corpus
 from schemas.documents import DOCUMENTS
 from schemas.hashing import digest
@@ -83,12 +83,11 @@ def ours(stored: pa.Table, root: Path) -> float:
     for start in range(0, len(stored), PAGES_PER_COMMIT):
         run.warehouse.add(PAGES, stored.slice(start, PAGES_PER_COMMIT))
     run.warehouse.version(DOCUMENTS)
-    identity = encoder_id(corpus.encoder)
     begun = time.perf_counter()
     with run.stage("extract") as stage:
         documents.extract(stage)
     with run.stage("chunk") as stage:
-        passages.chunk(stage, identity, partial(open_encoder, corpus.encoder))
+        passages.chunk(stage, partial(open_encoder, corpus.encoder))
     return time.perf_counter() - begun
 
 

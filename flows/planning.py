@@ -21,7 +21,6 @@ from schemas.hashing import fingerprint
 from schemas.pages import PAGES
 from schemas.runs import RUNS
 from tasks import documents, embeddings, passages, sparse_embeddings
-from tasks.chunk import chunker_id
 from tasks.job import Backlog
 from tasks.orders import backlog, orders
 from tasks.parts import Part, part_of
@@ -132,9 +131,9 @@ def jobs(run: Run) -> Iterator[PlannedJob]:
     corpus, progress = run.corpus, run.progress
     encoder = encoder_id(corpus.encoder)
     open_encoder = partial(opening.encoder, corpus.encoder, progress)
-    cutting = partial(passages.cutting, encoder_id=encoder, open_encoder=open_encoder)
+    cutting = partial(passages.cutting, open_encoder=open_encoder)
     yield PlannedJob("extract", Part.EXTRACT, documents.extractor_of(corpus), documents.extraction)
-    yield PlannedJob("chunk", Part.CHUNK, chunker_id(corpus.chunk, encoder), cutting)
+    yield PlannedJob("chunk", Part.CHUNK, passages.chunker_of(corpus), cutting)
     for order in orders(corpus, corpus.recipes, language_model_id(corpus.language_model)) if corpus.recipes else ():
         work = partial(backlog, order=order)
         yield PlannedJob(order.stage, part_of(order.recipe.table), order.recipe_id, work, order.asked)

@@ -98,7 +98,7 @@ def chunk(run: Run) -> None:
     settings = run.corpus.encoder
     with run.stage("chunk") as stage:
         open_encoder = partial(opening.encoder, settings, run.progress)
-        passages.chunk(stage, encoder_id(settings), open_encoder)
+        passages.chunk(stage, open_encoder)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="ask-{run.corpus.name}-{run.ds}")

@@ -25,7 +25,7 @@ from models.sentence_transformer import SentenceTransformerEncoder, sentence_tra
 from models.server import ServerLanguageModel, server_model_id
 from models.sparse_vector import MostTerms
 from models.splade import SpladeEncoder, splade_id
-from models.tokens import TokenCounter, WordCounter
+from models.tokens import TokenCounter, WordCounter, tokenizer_file_id
 from schemas.corpus import EncoderSettings, LanguageModelSettings, SparseEncoderSettings
 
 _SPARSE: dict[str, tuple[Callable[[Path, MostTerms], str], Callable[[Path, int, MostTerms], SparseEncoder]]] = {
@@ -138,6 +138,16 @@ def token_counter(settings: EncoderSettings) -> TokenCounter | WordCounter:
         ModelError: it has no readable tokenizer.
     """
     return WordCounter() if settings.engine == "fake" else TokenCounter(model_folder(settings.model))
+
+
+def tokenizer_id(settings: EncoderSettings) -> str:
+    """Fingerprint of the tokenizer of the encoder the settings name: encoders that share one count alike.
+
+    Raises:
+        SetupError: there is no such model.
+        ModelError: it has no readable tokenizer.
+    """
+    return "words" if settings.engine == "fake" else tokenizer_file_id(model_folder(settings.model))
 
 
 def prompt_counter(settings: LanguageModelSettings) -> TokenCounter | WordCounter | None:

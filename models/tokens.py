@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from tokenizers import Tokenizer
 
+from models.folders import sha256_of
 from schemas.errors import ModelError
 
 WORD = re.compile(r"\S+")
@@ -26,6 +28,19 @@ class TextTokenizer(Protocol):
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where each token of a text stands, as (first character, one past the last); no special tokens."""
         ...
+
+
+@lru_cache(maxsize=16)
+def tokenizer_file_id(folder: Path) -> str:
+    """Fingerprint of a model's tokenizer.json, which is read once per process.
+
+    Raises:
+        ModelError: the folder has no readable tokenizer.json.
+    """
+    try:
+        return sha256_of(folder / "tokenizer.json")
+    except OSError as error:
+        raise ModelError(f"no readable tokenizer: {error.strerror}", where=str(folder / "tokenizer.json")) from error
 
 
 class TokenCounter:

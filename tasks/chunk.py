@@ -37,7 +37,11 @@ INHERITED = ("doc_id", "url", "directives", "licence", "withheld", "body_hash", 
 
 
 def chunker_id(settings: ChunkSettings, tokenizer_fingerprint: str) -> str:
-    """Fingerprint of all that decides where chunks begin and end, and how many tokens they count."""
+    """Fingerprint of all that decides where chunks begin and end, and how many tokens they count.
+
+    Args:
+        tokenizer_fingerprint: of the tokenizer that counts, or of the encoder whose vectors decide, too.
+    """
     content = {"code": CODE_VERSION, "settings": _named(settings), "tokenizer": tokenizer_fingerprint}
     if settings.strategy == "recursive":
         content["library"] = f"semantic-text-splitter {version('semantic-text-splitter')}"

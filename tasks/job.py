@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -68,12 +68,7 @@ class Job(Backlog):
 def run_job(stage: Stage, job: Job) -> None:
     """Work off the job's pending sources, committing batch by batch."""
     pending = pending_sources(stage, job)
-    # One query for both counts: a night that finds nothing to do is made of them.
-    counted = job.sources.select(F.lit(1).alias("source"), F.lit(0).alias("left"))
-    counted = counted.unionAll(pending.select(F.lit(0).alias("source"), F.lit(1).alias("left")))
-    (figures,) = counted.agg(F.sum("source").alias("sources"), F.sum("left").alias("left")).collect()
-    left = figures["left"] or 0
-    stage.ledger.rows_in = figures["sources"] or 0
+    stage.ledger.rows_in, left = counted([job.sources, pending])
     stage.ledger.skipped = stage.ledger.rows_in - left
     if not left or stopped(stage):
         return
@@ -123,6 +118,14 @@ class Commits:
         if self._last:
             self._last.result()
             self._last = None
+
+
+def counted(frames: Sequence[DataFrame]) -> list[int]:
+    """How many rows each frame has, in one query: a night that finds nothing to do is made of such counts."""
+    placed = [frame.select(F.lit(place).alias("place")) for place, frame in enumerate(frames)]
+    found = reduce(DataFrame.unionAll, placed).groupBy("place").count().collect()
+    counts = {row["place"]: row["count"] for row in found}
+    return [counts.get(place, 0) for place in range(len(frames))]
 
 
 def pending_sources(stage: Stage, job: Backlog) -> DataFrame:

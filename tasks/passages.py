@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from models.encoder import Encoder
-from models.opening import token_counter
+from models.opening import encoder_id, token_counter, tokenizer_id
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus
 from schemas.documents import DOCUMENTS
@@ -27,7 +27,7 @@ DOCUMENTS_PER_BATCH = 256
 DOCUMENTS_PER_COMMIT = 2048
 
 
-def chunk(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) -> None:
+def chunk(stage: Stage, open_encoder: Callable[[], Encoder]) -> None:
     """Cut documents that are new or changed, and retire the chunks of those that are gone or now repeat another.
 
     Args:
@@ -36,15 +36,15 @@ def chunk(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) ->
     Raises:
         WorkerError: no document can be cut.
     """
-    run_job(stage, cutting(stage, encoder_id, open_encoder))
+    run_job(stage, cutting(stage, open_encoder))
     cut = stage.read(CHUNKS).where(F.col("chunker_id") != GIVEN)
     gone = cut.join(distinct_documents(stage).select("doc_id"), "doc_id", "left_anti")
     retire(stage, CHUNKS, gone)
 
 
-def cutting(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) -> Job:
+def cutting(stage: Stage, open_encoder: Callable[[], Encoder]) -> Job:
     """Documents in, chunks out; see `chunk`."""
-    producer = chunker_id(stage.run.corpus.chunk, encoder_id)
+    producer = chunker_of(stage.run.corpus)
     chunks = _with_said(stage.read(CHUNKS).where("live"))
 
     def commit(outcome: Outcome) -> int:
@@ -65,6 +65,17 @@ def cutting(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) 
         commit_rows=DOCUMENTS_PER_COMMIT,
         unit="documents",
     )
+
+
+def chunker_of(corpus: Corpus) -> str:
+    """`chunker_id` of a corpus: another encoder cuts anew only where it counts otherwise or its vectors decide.
+
+    Raises:
+        SetupError: there is no such encoder.
+        ModelError: it has no readable tokenizer.
+    """
+    vectors_decide = corpus.chunk.strategy == "semantic"
+    return chunker_id(corpus.chunk, encoder_id(corpus.encoder) if vectors_decide else tokenizer_id(corpus.encoder))
 
 
 def distinct_documents(stage: Stage) -> DataFrame:

@@ -5,16 +5,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import reduce
 from itertools import chain
 
 from pydantic import Field
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from schemas.corpus import Settings
 from schemas.runs import RUNS
-from tasks.job import Backlog, pending_sources, rejections
+from tasks.job import Backlog, counted, pending_sources, rejections
 from tasks.parts import Part
 from tasks.prompts import build_prompt
 from tasks.recipes import Recipe
@@ -150,9 +148,8 @@ def pending_counts(jobs: Mapping[str, tuple[Stage, Backlog]]) -> dict[str, int]:
     Args:
         jobs: by name, each with a stage that reads for it.
     """
-    pending = [pending_sources(stage, job).select(F.lit(name).alias("job")) for name, (stage, job) in jobs.items()]
-    counted = reduce(DataFrame.unionAll, pending).groupBy("job").count().collect() if pending else []
-    return dict.fromkeys(jobs, 0) | {row["job"]: row["count"] for row in counted}
+    pending = [pending_sources(stage, job) for stage, job in jobs.values()]
+    return dict(zip(jobs, counted(pending), strict=True)) if pending else {}
 
 
 def prompt_tokens(
@@ -193,8 +190,8 @@ def pending_by_reason(stage: Stage, job: Backlog) -> dict[Why, int]:
         .when(F.col("known"), Why.CHANGED_SOURCE)
         .otherwise(Why.NEW_SOURCE)
     )
-    counted = pending.groupBy(why.alias("why")).count().orderBy("why").collect()
-    return {Why(row["why"]): row["count"] for row in counted}
+    found = pending.groupBy(why.alias("why")).count().orderBy("why").collect()
+    return {Why(row["why"]): row["count"] for row in found}
 
 
 def plan_stage(

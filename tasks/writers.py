@@ -24,6 +24,7 @@ RECIPES = pa.field("recipes", pa.list_(pa.string()))
 SOURCES_PER_BATCH = 1024
 SOURCES_PER_TASK = 256
 SOURCES_PER_ROUND = 4096
+SOURCES_PER_LIMITED_ROUND = 512
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,17 @@ Writing = Generator[Written, None, None]
 class StillWanted(Protocol):
     """Asked about sources before they are begun."""
 
-    def __call__(self, sources: Sequence[Source]) -> Iterator[Source]:
+    @property
+    def limited(self) -> bool:
+        """Whether the run was given a number of tokens."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Whether these are spent, so that nothing more is to be begun."""
+        ...
+
+    def of(self, sources: Sequence[Source]) -> Iterator[Source]:
         """Those that are still to be written about: none once the run's tokens are spent, and none that another run
         has written about meanwhile."""
         ...
@@ -79,7 +90,7 @@ class InThisProcess(Writer):
             source
             for group in pending
             for batch in warehouse.stream(group.frame, group.schema, SOURCES_PER_BATCH)
-            for source in still_wanted(sources_of(batch))
+            for source in still_wanted.of(sources_of(batch))
         )
         yield from write(self.recipes, self.open_model(), sources)
 
@@ -95,11 +106,16 @@ class OnSpark(Writer):
     settings: LanguageModelSettings
 
     def written(self, warehouse: Warehouse, pending: Sequence[Pending], still_wanted: StillWanted) -> Writing:  # noqa: ARG002
-        """See `Writer.written`. Work goes in rounds of so many sources that their rows fit here and that a kill loses
-        at most one round; `still_wanted` is not asked."""
+        """See `Writer.written`. Work goes in rounds, so that their rows fit here and a kill loses at most one.
+
+        `still_wanted` is asked before a round only, so rounds of a run with a limit are short.
+        """
         write_here = partial(_written_on_executor, tuple(self.recipes), self.settings)
+        per_round = SOURCES_PER_LIMITED_ROUND if still_wanted.limited else SOURCES_PER_ROUND
         for group in pending:
-            for part in rounds(group.frame, group.schema.names[0], group.about, SOURCES_PER_ROUND, SOURCES_PER_TASK):
+            for part in rounds(group.frame, group.schema.names[0], group.about, per_round, SOURCES_PER_TASK):
+                if still_wanted.over:
+                    return
                 yield from from_batch(part.mapInArrow(write_here, from_arrow_schema(WRITTEN)).toArrow())
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from models.language import LanguageModel
 from tasks.committing import Desk, batches, commit, refuse_too_many_failures
 from tasks.generate import Source
-from tasks.job import COMMIT_SECONDS, Backlog, Commits, feed_back, pending_sources, stopped
+from tasks.job import COMMIT_SECONDS, Backlog, Commits, counted, feed_back, pending_sources, stopped
 from tasks.orders import Order, backlog, every_source
 from tasks.run import Run
 from tasks.writers import RECIPES, InThisProcess, OnSpark, Pending, Writer
@@ -74,16 +74,10 @@ def _pending(run: Run, desks: Sequence[Desk]) -> Pending | None:
 
 def _count(desks: Sequence[Desk], backlogs: Sequence[Backlog], lefts: Sequence[DataFrame]) -> None:
     """Put sources, and those that need no work, into the ledgers: one query for all recipes."""
-    counts = [
-        frame.select(F.lit(place).alias("place"), F.lit(kind).alias("kind"))
-        for place, (each, left) in enumerate(zip(backlogs, lefts, strict=True))
-        for kind, frame in (("sources", each.sources), ("left", left))
-    ]
-    counted = reduce(DataFrame.unionAll, counts).groupBy("place", "kind").count()
-    found = {(row["place"], row["kind"]): row["count"] for row in counted.collect()}
-    for place, desk in enumerate(desks):
-        desk.stage.ledger.rows_in = found.get((place, "sources"), 0)
-        desk.stage.ledger.skipped = desk.stage.ledger.rows_in - found.get((place, "left"), 0)
+    counts = counted([*(each.sources for each in backlogs), *lefts])
+    for desk, sources, left in zip(desks, counts, counts[len(desks) :], strict=False):
+        desk.stage.ledger.rows_in = sources
+        desk.stage.ledger.skipped = sources - left
 
 
 def _writer(run: Run, ordered: Sequence[Order], open_model: Callable[[], LanguageModel]) -> Writer:
@@ -113,13 +107,21 @@ class _Wanted:
         self._desks = desks
         self._looked = time.monotonic()
 
-    def __call__(self, sources: Sequence[Source]) -> Iterator[Source]:
+    @property
+    def limited(self) -> bool:
+        return self._run.selection.most_tokens is not None
+
+    @property
+    def over(self) -> bool:
+        return self._run.spent
+
+    def of(self, sources: Sequence[Source]) -> Iterator[Source]:
         if time.monotonic() - self._looked >= COMMIT_SECONDS:
             self._looked = time.monotonic()
             keys = [source.key for source in sources]
             known = {name: self._known(desk, keys) for name, desk in self._desks.items()}
             sources = [left for source in sources if (left := self._without(source, known)).recipes]
-        yield from takewhile(lambda _: not self._run.spent, sources)
+        yield from takewhile(lambda _: not self.over, sources)
 
     def _known(self, desk: Desk, keys: Sequence[str]) -> set[str]:
         """Of these sources, those that the recipe has rows for by now."""

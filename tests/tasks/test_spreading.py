@@ -8,7 +8,6 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from models.fake import FakeEncoder
-from models.opening import encoder_id
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus, ExtractSettings
 from schemas.documents import DOCUMENTS
@@ -48,7 +47,7 @@ def ingested(spark: SparkSession, root: Path, where: str) -> dict[str, list[dict
     with run.stage("extract") as stage:
         documents.extract(stage)
     with run.stage("chunk") as stage:
-        passages.chunk(stage, encoder_id(corpus.encoder), FakeEncoder)
+        passages.chunk(stage, FakeEncoder)
     return {table.name: stored(run.warehouse, table) for table in (DOCUMENTS, CHUNKS, QUARANTINE)}
 
 

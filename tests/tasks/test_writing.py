@@ -23,7 +23,7 @@ from schemas.hashing import digest
 from schemas.quarantine import QUARANTINE, Reason
 from schemas.runs import RUNS
 from schemas.synthetic_queries import SYNTHETIC_QUERIES
-from tasks import orders, writing
+from tasks import orders, writers, writing
 from tasks.generate import Source, write
 from tasks.recipes import load_recipe
 from tasks.run import Run, Silent
@@ -209,6 +209,19 @@ def test_a_run_stops_at_its_tokens_and_the_next_goes_on(warehouse: Warehouse) ->
     assert 0 < written < 36
     assert all("stopped at" in ledger.detail for ledger in limited.values())
     rest = work_off(a_run(warehouse, "r2"), FakeLanguageModel())
+    assert sum(ledger.rows_out for ledger in rest.values()) == 36 - written
+
+
+def test_executors_begin_no_round_once_the_tokens_are_spent(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(warehouse, plain(12))
+    monkeypatch.setattr(writers, "SOURCES_PER_LIMITED_ROUND", 3)
+    limited = work_off(a_run(warehouse, "r1", Selection(most_tokens=1), where="spark"), FakeLanguageModel())
+    written = len(stored(warehouse))
+    assert 0 < written < 36
+    assert all("stopped at" in ledger.detail for ledger in limited.values())
+    rest = work_off(a_run(warehouse, "r2", where="spark"), FakeLanguageModel())
     assert sum(ledger.rows_out for ledger in rest.values()) == 36 - written
 
 
