@@ -5,6 +5,7 @@ kills an engine alone is given up: one poisonous prompt costs three engines, and
 """
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -28,6 +29,8 @@ TOGETHER, ALONE = 1, 2
 MOST_DEATHS_IN_A_ROW = 5
 SECONDS_TO_END = 10
 LONGEST_MESSAGE = 300
+LONGEST_MESSAGE_LOGGED = 60
+LOG = logging.getLogger("nightjar")
 
 
 class EngineProcessLanguageModel:
@@ -69,6 +72,7 @@ class EngineProcessLanguageModel:
                     return
                 except _EngineDiedError as died:
                     deaths += 1
+                    _log_death(self.model_id, died, len(call.under_way))
                     if deaths == MOST_DEATHS_IN_A_ROW:
                         raise _gives_up(self._settings, "dies again and again", died) from died
                     yield from call.after_death()
@@ -235,6 +239,13 @@ class _Child:
         self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - LONGEST_MESSAGE))
         lines = self._errors.read().decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _log_death(model_id: str, died: Exception, under_way: int) -> None:
+    """One JSON object a death. The error's text may quote a prompt: only what stands before its colon is logged."""
+    said = str(died).partition(":")[0][:LONGEST_MESSAGE_LOGGED]
+    told = {"event": "engine died", "model_id": model_id, "error": said, "asked_again": under_way}
+    LOG.warning(json.dumps(told))
 
 
 def _gives_up(settings: LanguageModelSettings, what: str, died: Exception) -> ModelError:

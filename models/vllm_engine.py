@@ -113,6 +113,7 @@ def start_engine(folder: Path, settings: LanguageModelSettings) -> "LLM":
     prepare_environment()
     try:
         from vllm import LLM
+        from vllm.platforms import current_platform
 
         return LLM(
             model=str(folder),
@@ -120,6 +121,8 @@ def start_engine(folder: Path, settings: LanguageModelSettings) -> "LLM":
             max_model_len=settings.context_tokens,
             enforce_eager=True,  # compiling costs more than it saves on a night's work
             enable_prefix_caching=True,
+            # On a CPU, half of a prompt that has a seed kills the engine: vLLM wants to turn back a generator there.
+            enable_chunked_prefill=not current_platform.is_cpu(),
             kv_cache_memory_bytes=int(settings.memory_gib * 2**30),
             disable_log_stats=True,
             use_tqdm_on_load=False,

@@ -1,5 +1,6 @@
 """An engine in a process of its own: whatever it dies of, every other request has its answer once."""
 
+import json
 import os
 import signal
 import subprocess
@@ -74,7 +75,9 @@ def test_requests_may_follow_from_answers(model: EngineProcessLanguageModel) -> 
     assert seen == 11
 
 
-def test_engines_that_are_killed_lose_nothing_and_answer_nothing_twice(model: EngineProcessLanguageModel) -> None:
+def test_engines_that_are_killed_lose_nothing_and_answer_nothing_twice(
+    model: EngineProcessLanguageModel, caplog: pytest.LogCaptureFixture
+) -> None:
     asked = numbered(400)
     made = {}
     for number, generation in model.generate(asked):
@@ -83,6 +86,9 @@ def test_engines_that_are_killed_lose_nothing_and_answer_nothing_twice(model: En
         if len(made) in (50, 200):
             os.kill(model.process_id, signal.SIGKILL)
     assert [made[number] for number in range(400)] == answers(FakeLanguageModel(), asked)
+    deaths = [json.loads(record.message) for record in caplog.records]
+    assert [death["error"] for death in deaths] == ["it ended with status -9"] * 2
+    assert all(death["asked_again"] > 0 for death in deaths)
 
 
 def test_a_deadly_request_is_given_up_and_no_other(deadly: EngineProcessLanguageModel) -> None:

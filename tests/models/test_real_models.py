@@ -94,6 +94,16 @@ def test_one_prompt_that_is_too_long_loses_no_other(language_model: LanguageMode
     assert made[0].text
 
 
+def test_seeded_prompts_of_more_tokens_than_a_step_reads_kill_no_engine(
+    language_model: EngineProcessLanguageModel,
+) -> None:
+    engine = language_model.process_id
+    asked = [Request(ask(f"{number} word" * 300), Sampling(4, temperature=0.5, seed=number)) for number in range(12)]
+    made = answers(language_model, asked)
+    assert all(generation.prompt_tokens > 600 for generation in made)
+    assert language_model.process_id == engine
+
+
 def test_schemas_are_guided(language_model: LanguageModel) -> None:
     schema = load_recipe("keywords").output
     assert schema
