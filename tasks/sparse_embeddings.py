@@ -1,6 +1,7 @@
 """The sparse stage: every distinct live text gets one learned sparse vector."""
 
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from models.encoder import SparseEncoder
+from models.opening import open_sparse_encoder
+from schemas.corpus import SparseEncoderSettings
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
-from tasks.embeddings import encoding_job, texts_of
+from tasks.embeddings import encoding_job, here, on_spark, texts_of
 from tasks.job import Job, run_job
 from tasks.outcome import Outcome
 from tasks.run import Stage
@@ -22,7 +25,22 @@ def embed_sparsely(stage: Stage, encoder_id: str, open_encoder: Callable[[], Spa
 
 def sparse_encoding(stage: Stage, encoder_id: str, open_encoder: Callable[[], SparseEncoder]) -> Job:
     """Texts of live chunks in, sparse vectors out."""
-    return encoding_job(stage, SPARSE_EMBEDDINGS, encoder_id, lambda batch: encode_sparsely(batch, open_encoder()))
+    settings = stage.run.corpus.sparse_encoder
+    if settings and settings.where == "spark":
+        labour = on_spark(SPARSE_EMBEDDINGS, partial(_encode_there, settings))
+    else:
+        labour = here(lambda batch: encode_sparsely(batch, open_encoder()))
+    return encoding_job(stage, SPARSE_EMBEDDINGS, encoder_id, labour)
+
+
+def _encode_there(settings: SparseEncoderSettings, sources: pa.Table) -> Outcome:
+    return encode_sparsely(sources, _encoder(settings))
+
+
+@cache
+def _encoder(settings: SparseEncoderSettings) -> SparseEncoder:
+    """The encoder of this Python worker, which stays for its other tasks."""
+    return open_sparse_encoder(settings)
 
 
 def encode_sparsely(sources: pa.Table, encoder: SparseEncoder) -> Outcome:

@@ -1,7 +1,7 @@
 """Labour that may go wrong, in processes of its own: of this machine, or of Spark's executors."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,13 +12,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from schemas.corpus import WorkersSettings
-from tasks.answers import answers_schema, from_answers
+from tasks.answers import answers_schema, from_answers, to_answer
 from tasks.labour import Labour, Outcomes
+from tasks.outcome import Outcome
 from tasks.worker import Order
 from tasks.workers import SLICE_ROWS, Piecework, Workers
 from warehouse.tables import Warehouse
 
 SOURCES_PER_TASK = 256
+# More than of pages: a batch of texts is sorted by length, and the more there are the less is padded.
+TEXTS_PER_TASK = 1024
 SOURCES_PER_ROUND = 16_384
 
 
@@ -70,6 +73,31 @@ class OnSpark(Labour):
         return sources.mapInArrow(partial(_answered, self.piecework), schema).toArrow()
 
 
+@dataclass(frozen=True)
+class ModelsOnSpark(Labour):
+    """With a model in each of Spark's Python workers, which need Nightjar's packages and the model.
+
+    Attributes:
+        work: from a batch of sources to an outcome that rejects none; it is sent to executors.
+        sources: columns that `work` needs, the first of which names a source.
+        rows: schema of the outcome's rows, one of each source.
+    """
+
+    work: Callable[[pa.Table], Outcome]
+    sources: pa.Schema
+    rows: pa.Schema
+
+    def outcomes(self, warehouse: Warehouse, pending: DataFrame, left: int) -> Outcomes:  # noqa: ARG002
+        """Outcomes of rounds of sources; a kill loses at most one."""
+        schema = from_arrow_schema(answers_schema(self.rows))
+        chosen, key = pending.select(*self.sources.names), self.sources.names[0]
+        for part in rounds(chosen, key, left, SOURCES_PER_ROUND, TEXTS_PER_TASK):
+            answers = part.mapInArrow(partial(_worked, self.work, self.sources), schema).toArrow()
+            for place in range(len(answers)):
+                outcome = from_answers(answers.slice(place, 1), self.rows)
+                yield len(outcome.rows), outcome
+
+
 def rounds(sources: DataFrame, key: str, left: int, per_round: int, per_task: int) -> Iterator[DataFrame]:
     """Sources in parts of about `per_round`, each divided into tasks of about `per_task`.
 
@@ -89,6 +117,14 @@ def _answered(piecework: Piecework, batches: Iterator[pa.RecordBatch]) -> Iterat
         for batch in batches:
             # As declared, where Spark says that everything may be null.
             yield from workers.answers(pa.Table.from_batches([batch]).cast(piecework.sources))
+
+
+def _worked(
+    work: Callable[[pa.Table], Outcome], sources: pa.Schema, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """The outcome of every batch, from this Python worker's own model."""
+    for batch in batches:
+        yield to_answer(work(pa.Table.from_batches([batch]).cast(sources)))
 
 
 def spread(

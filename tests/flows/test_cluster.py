@@ -78,7 +78,9 @@ def test_a_night_on_a_cluster_is_a_night_in_one_process(
     cluster: Cluster, night: Night, prefect_api: str, tmp_path: Path
 ) -> None:
     corpus = Path(write_corpus(tmp_path, spark=cluster.master))
-    corpus.write_text(corpus.read_text() + '\n[workers]\nwhere = "spark"\n')
+    text = corpus.read_text()
+    assert "[encoder]\n" in text
+    corpus.write_text(text.replace("[encoder]\n", '[encoder]\nwhere = "spark"\n') + '\n[workers]\nwhere = "spark"\n')
     environment = {**cluster.environment, "PREFECT_API_URL": prefect_api}
     done = subprocess.run(nightly_command(str(corpus)), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """The sparse stage: one vector a text, nothing twice, and what a text without a term gets."""
 
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -15,8 +16,11 @@ from warehouse.gates import judge, measure
 from warehouse.tables import Warehouse
 
 
-def sparse_night(warehouse: Warehouse, encoder: FakeSparseEncoder, run_id: str) -> dict[str, object]:
-    corpus = Corpus.model_validate({"name": "test", "crawl": {"seeds": ["http://example.org/"]}})
+def sparse_night(
+    warehouse: Warehouse, encoder: FakeSparseEncoder, run_id: str, where: str = "here"
+) -> dict[str, object]:
+    told = {"name": "test", "crawl": {"seeds": ["http://example.org/"]}}
+    corpus = Corpus.model_validate(told | {"sparse_encoder": {"engine": "fake", "where": where}})
     run = Run(warehouse, corpus, run_id, date(2026, 1, 1), Silent())
     with run.stage("sparse") as stage:
         embed_sparsely(stage, encoder.encoder_id, lambda: encoder)
@@ -39,6 +43,24 @@ def test_every_distinct_text_gets_one_vector_and_only_once(warehouse: Warehouse)
     calls = encoder.calls
     again = sparse_night(warehouse, encoder, "r2")
     assert (again["rows_out"], again["skipped"], encoder.calls) == (0, len(SENTENCES), calls)
+
+
+def test_executors_encode_what_this_process_encodes(warehouse: Warehouse, tmp_path: Path) -> None:
+    here = Warehouse(warehouse.spark, str(tmp_path / "here"))
+    for each in (here, warehouse):
+        each.add(CHUNKS, chunks_of([*SENTENCES, SENTENCES[0], ""]))
+    mine = sparse_night(here, FakeSparseEncoder(), "r1")
+    theirs = sparse_night(warehouse, FakeSparseEncoder(), "r1", "spark")
+    for figure in ("rows_in", "rows_out", "prompt_tokens"):
+        assert mine[figure] == theirs[figure]
+    rows = [stored_vectors(each) for each in (here, warehouse)]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == len(SENTENCES) + 1
+
+
+def stored_vectors(warehouse: Warehouse) -> dict[str, object]:
+    rows = warehouse.arrow(SPARSE_EMBEDDINGS, warehouse.read(SPARSE_EMBEDDINGS)).to_pylist()
+    return {row["text_hash"]: (row["encoder_id"], row["terms"], row["weights"]) for row in rows}
 
 
 def test_a_text_without_a_term_has_a_row_that_the_gate_lets_pass(warehouse: Warehouse) -> None:
