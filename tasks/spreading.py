@@ -58,19 +58,19 @@ class OnSpark(Labour):
 
     piecework: Piecework
 
-    def outcomes(self, warehouse: Warehouse, pending: DataFrame, left: int) -> Outcomes:  # noqa: ARG002
+    def outcomes(self, warehouse: Warehouse, pending: DataFrame, left: int) -> Outcomes:
         """Outcomes of rounds of sources, so many that their rows fit here, and that a kill loses at most one."""
         sources = pending.select(*self.piecework.sources.names)
         for part in rounds(sources, self.piecework.source_key, left, SOURCES_PER_ROUND, SOURCES_PER_TASK):
-            answers = self._answers(part)
+            answers = self._answers(warehouse, part)
             # In pieces: what becomes of a whole round is more than a commit holds.
             for start in range(0, len(answers), SOURCES_PER_TASK):
                 piece = answers.slice(start, SOURCES_PER_TASK)
                 yield len(piece), from_answers(piece, self.piecework.rows)
 
-    def _answers(self, sources: DataFrame) -> pa.Table:
+    def _answers(self, warehouse: Warehouse, sources: DataFrame) -> pa.Table:
         schema = from_arrow_schema(answers_schema(self.piecework.rows))
-        return sources.mapInArrow(partial(_answered, self.piecework), schema).toArrow()
+        return warehouse.collect(sources.mapInArrow(partial(_answered, self.piecework), schema))
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ class ModelsOnSpark(Labour):
     sources: pa.Schema
     rows: pa.Schema
 
-    def outcomes(self, warehouse: Warehouse, pending: DataFrame, left: int) -> Outcomes:  # noqa: ARG002
+    def outcomes(self, warehouse: Warehouse, pending: DataFrame, left: int) -> Outcomes:
         """Outcomes of rounds of sources; a kill loses at most one."""
         schema = from_arrow_schema(answers_schema(self.rows))
         chosen, key = pending.select(*self.sources.names), self.sources.names[0]
         for part in rounds(chosen, key, left, SOURCES_PER_ROUND, TEXTS_PER_TASK):
-            answers = part.mapInArrow(partial(_worked, self.work, self.sources), schema).toArrow()
+            answers = warehouse.collect(part.mapInArrow(partial(_worked, self.work, self.sources), schema))
             for place in range(len(answers)):
                 outcome = from_answers(answers.slice(place, 1), self.rows)
                 yield len(outcome.rows), outcome

@@ -105,7 +105,7 @@ class OnSpark(Writer):
     recipes: Sequence[Recipe]
     settings: LanguageModelSettings
 
-    def written(self, warehouse: Warehouse, pending: Sequence[Pending], still_wanted: StillWanted) -> Writing:  # noqa: ARG002
+    def written(self, warehouse: Warehouse, pending: Sequence[Pending], still_wanted: StillWanted) -> Writing:
         """See `Writer.written`. Work goes in rounds, so that their rows fit here and a kill loses at most one.
 
         `still_wanted` is asked before a round only, so rounds of a run with a limit are short.
@@ -116,7 +116,7 @@ class OnSpark(Writer):
             for part in rounds(group.frame, group.schema.names[0], group.about, per_round, SOURCES_PER_TASK):
                 if still_wanted.over:
                     return
-                yield from from_batch(part.mapInArrow(write_here, from_arrow_schema(WRITTEN)).toArrow())
+                yield from from_batch(warehouse.collect(part.mapInArrow(write_here, from_arrow_schema(WRITTEN))))
 
 
 def sources_of(batch: pa.Table) -> list[Source]:

@@ -6,13 +6,19 @@ from schemas.errors import NightjarError, WarehouseError
 
 CONFLICT = re.compile(r"DELTA_CONCURRENT|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_CHANGED|Concurrent\w+Exception")
 
+# The last line of a traceback that comes from a Python worker, with what stands before it there.
+WORKER_SAID = re.compile(r"Traceback \(most recent call last\):\n(?: .*\n)+[A-Za-z_][\w.]*: (.+)")
+# What lies below exceptions that only pass it on.
+CAUSED = re.compile(r"^Caused by: [\w.$]+: (.+)$", re.MULTILINE)
+COMMITTED = "Nothing of this batch was committed; what was committed before is whole"
+
 # Pattern in Spark's text -> (what, left behind, remedy). The first match counts.
 CAUSES: tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...] = (
     (
         re.compile(r"Answer from Java side|An error occurred while trying to connect|Connection refused", re.I),
         (
             "Spark has died",
-            "Nothing of this batch was committed; what was committed before is whole",
+            COMMITTED,
             "Run the same command again; if it dies again it lacks memory, or spark.log in the cache folder says why",
         ),
     ),
@@ -28,7 +34,7 @@ CAUSES: tuple[tuple[re.Pattern[str], tuple[str, str, str]], ...] = (
         re.compile(r"No space left on device|Disk quota exceeded", re.I),
         (
             "the disk is full",
-            "Nothing of this batch was committed; what was committed before is whole",
+            COMMITTED,
             "Free some space and run the same command again",
         ),
     ),
@@ -75,8 +81,10 @@ def translate(error: BaseException, where: str) -> NightjarError:
     if isinstance(error, NightjarError):
         return error
     text = str(error)
+    if said := WORKER_SAID.findall(text):
+        return WarehouseError(f"work on Spark's executors failed: {said[-1]}", where=where, left_behind=COMMITTED)
     for pattern, (what, left_behind, remedy) in CAUSES:
         if pattern.search(text):
             return WarehouseError(what, where=where, left_behind=left_behind, remedy=remedy)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return WarehouseError(lines[0] if lines else type(error).__name__, where=where)
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    return WarehouseError([first, *CAUSED.findall(text)][-1], where=where)

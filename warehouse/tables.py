@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,15 +141,32 @@ class Warehouse:
         return sources.join(results.select(*key).distinct(), list(key), "left_anti")
 
     def stream(self, frame: DataFrame, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
-        """Rows of a frame in batches of the given schema, in order, never all in memory at once."""
-        batch: list[dict[str, object]] = []
-        for row in self._engine.rows(frame.select(*(_as_sent(field) for field in schema))):
-            batch.append({name: _as_stored(value, schema, name) for name, value in row.asDict(recursive=True).items()})
-            if len(batch) == batch_rows:
-                yield pa.Table.from_pylist(batch, schema=schema)
-                batch = []
-        if batch:
-            yield pa.Table.from_pylist(batch, schema=schema)
+        """Rows of a frame in batches of the given schema, in order, never all in memory at once.
+
+        Raises:
+            WarehouseError: Spark cannot read them, or has died.
+        """
+        rows = self._stored_rows(frame, schema)
+        while some := list(islice(rows, batch_rows)):
+            yield pa.Table.from_pylist(some, schema=schema)
+
+    def _stored_rows(self, frame: DataFrame, schema: pa.Schema) -> Iterator[dict[str, object]]:
+        try:
+            for row in self._engine.rows(frame.select(*(_as_sent(field) for field in schema))):
+                yield {name: _as_stored(value, schema, name) for name, value in row.asDict(recursive=True).items()}
+        except Exception as error:  # Spark raises a class per cause and per engine
+            raise translate(error, self.root) from error
+
+    def collect(self, frame: DataFrame) -> pa.Table:
+        """All rows of a frame that executors work out.
+
+        Raises:
+            WarehouseError: their work failed, with what the first of them said.
+        """
+        try:
+            return frame.toArrow()
+        except Exception as error:  # Spark raises a class per cause and per engine
+            raise translate(error, self.root) from error
 
     def register(self, tables: Iterable[Table]) -> None:
         """Make the tables known to SQL by their plain names, for the life of the session."""

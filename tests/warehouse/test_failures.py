@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -52,6 +53,16 @@ def test_lost_data_files_are_named(warehouse: Warehouse) -> None:
         path.unlink()
     with pytest.raises(WarehouseError, match=r"tables/questions: data files of the table are missing\."):
         warehouse.arrow(QUESTIONS, warehouse.read(QUESTIONS))
+    with pytest.raises(WarehouseError, match=r"data files of the table are missing\."):
+        list(warehouse.stream(warehouse.read(QUESTIONS), QUESTIONS.schema, 10))
+
+
+def test_what_spark_says_itself_is_told_and_not_who_passed_it_on(warehouse: Warehouse) -> None:
+    schema = pa.schema([pa.field("text", pa.string())])
+    failing = warehouse.spark.range(2).selectExpr("if(id = 1, raise_error('an owl'), 'a') AS text")
+    with pytest.raises(WarehouseError, match="an owl") as raised:
+        list(warehouse.stream(failing, schema, 10))
+    assert "\n" not in str(raised.value)
 
 
 def test_a_lost_log_is_named(spark: SparkSession, warehouse: Warehouse) -> None:
