@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -176,12 +177,16 @@ def _ranked(
 
 
 def ranked_chunks(stored: StoredFields, scored: Scored, results: int) -> list[dict[str, Any]]:
-    """Passages of ranked texts: those with one text stand together with one score, in the order of their chunk_ids."""
+    """Passages of ranked texts, best first; those with one score as trec_eval puts them, by descending URL.
+
+    So ranks and scores measure alike, whichever of them a program goes by.
+    """
     rows = [
         {"chunk_id": chunk_id, "url": url, "score": score}
         for number, score in scored
         for chunk_id, url in stored.chunks_with(number)
     ]
+    rows.sort(key=itemgetter("score", "url"), reverse=True)
     return [{"rank": rank, **row} for rank, row in enumerate(rows[:results], start=1)]
 
 

@@ -17,6 +17,9 @@ from serving.search import WINDOW, Scored
 from warehouse.bundle import Bundle
 from warehouse.segments import Found
 
+CODE_VERSION = 2
+"""Raised by every change that can change a ranking or what is measured of it."""
+
 
 @dataclass(frozen=True)
 class StoredFeature:
@@ -72,6 +75,7 @@ class Configuration:
         """Fingerprint of everything that its rankings and their measures follow from."""
         content = {
             **self.described,
+            "code": CODE_VERSION,
             "content": self.written.content if self.written else None,
             "index_id": experiment.bundle.manifest.index_id,
             "encoder_id": experiment.bundle.manifest.encoder_id,

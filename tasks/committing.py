@@ -1,6 +1,5 @@
 """What recipes wrote, committed: rows to their tables, rejections to the quarantine, figures to the ledgers."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,10 +7,9 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from schemas.errors import ModelError
-from schemas.quarantine import QUARANTINE
 from schemas.table import Table
 from tasks.generate import Written
-from tasks.job import COMMIT_SECONDS, quarantine_rows
+from tasks.job import gathered, reject
 from tasks.orders import Order
 from tasks.run import Stage
 from tasks.written import rows_of
@@ -34,19 +32,16 @@ def batches(desks: Mapping[str, Desk], written: Iterable[Written]) -> Iterator[l
     Args:
         desks: by the names of their recipes.
     """
-    waiting: list[Written] = []
-    begun = time.monotonic()
+    return gathered(_told(desks, written), lambda _: 1 / WRITTEN_PER_COMMIT)
+
+
+def _told(desks: Mapping[str, Desk], written: Iterable[Written]) -> Iterator[Written]:
     for each in written:
         stage = desks[each.recipe].stage
         stage.ledger.prompt_tokens += each.prompt_tokens
         stage.ledger.output_tokens += each.output_tokens
         stage.run.progress.advance(1, each.output_tokens)
-        waiting.append(each)
-        if len(waiting) >= WRITTEN_PER_COMMIT or time.monotonic() - begun >= COMMIT_SECONDS:
-            yield waiting
-            waiting, begun = [], time.monotonic()
-    if waiting:
-        yield waiting
+        yield each
 
 
 def commit(desks: Mapping[str, Desk], batch: Sequence[Written]) -> None:
@@ -85,11 +80,7 @@ def _rows_of_this_run(stage: Stage, table: Table) -> dict[str, int]:
 
 def _commit_rejections(written: Iterable[tuple[Desk, Sequence[Written]]]) -> None:
     for desk, each in written:
-        rejections = [one.rejection for one in each if one.rejection]
-        if rejections:
-            # Merged, because one that was fed back and fails again on the same day is open again.
-            desk.stage.merge(QUARANTINE, quarantine_rows(desk.order.stage, desk.order.recipe_id, rejections))
-            desk.stage.ledger.quarantined += len(rejections)
+        reject(desk.stage, desk.order.recipe_id, [one.rejection for one in each if one.rejection])
 
 
 def refuse_too_many_failures(desks: Iterable[Desk]) -> None:

@@ -1,11 +1,12 @@
 """The loop that every job over texts shares: pending rows in, committed rows and quarantined ones out."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial, reduce
+from typing import TypeVar
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -23,6 +24,10 @@ LONGEST_RAW = 10_000
 LARGEST_COMMIT_BYTES = 16 << 20
 # A kill loses about as much work.
 COMMIT_SECONDS = 60
+# Portions such as a tenth do not add up to a whole.
+NEARLY_WHOLE = 1 - 1e-9
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,11 @@ class Job(Backlog):
     unit: str = "rows"
     arrange: Callable[[DataFrame, int], DataFrame] = lambda pending, _: pending
 
+    def portion(self, outcome: tuple[int, Outcome]) -> float:
+        """How much of a commit so many sources and their rows are."""
+        sources, made = outcome
+        return max(sources / self.commit_rows, made.rows.nbytes / LARGEST_COMMIT_BYTES)
+
 
 def run_job(stage: Stage, job: Job) -> None:
     """Work off the job's pending sources, committing batch by batch."""
@@ -81,10 +91,8 @@ def run_job(stage: Stage, job: Job) -> None:
             closing(job.labour.outcomes(stage.run.warehouse, job.arrange(pending, left), left)) as outcomes,
             Commits() as commits,
         ):
-            for outcome in _commits(stage, job, outcomes):
-                stage.ledger.prompt_tokens += outcome.prompt_tokens
-                stage.ledger.output_tokens += outcome.output_tokens
-                commits.submit(partial(commit_outcome, stage, job, outcome))
+            for some in gathered(_told(stage, outcomes), job.portion):
+                commits.submit(partial(commit_outcome, stage, job, together([outcome for _, outcome in some])))
                 if stopped(stage):
                     break
     finally:
@@ -144,30 +152,45 @@ def stopped(stage: Stage) -> bool:
     return stage.run.spent
 
 
-def _commits(stage: Stage, job: Job, outcomes: Iterator[tuple[int, Outcome]]) -> Iterator[Outcome]:
-    """Outcomes put together until they are worth a commit, by number, size or age."""
-    waiting: list[Outcome] = []
-    sources = size = 0
-    begun = time.monotonic()
-    for count, outcome in outcomes:
-        stage.run.progress.advance(count, outcome.output_tokens)
-        waiting.append(outcome)
-        sources, size = sources + count, size + outcome.rows.nbytes
-        late = time.monotonic() - begun >= COMMIT_SECONDS
-        if late or sources >= job.commit_rows or size >= LARGEST_COMMIT_BYTES:
-            yield together(waiting)
-            waiting, sources, size, begun = [], 0, 0, time.monotonic()
+def gathered(items: Iterable[T], portion: Callable[[T], float]) -> Iterator[list[T]]:
+    """Items put together until they are worth a commit, by size or age.
+
+    Args:
+        portion: how much of a whole commit an item is.
+    """
+    waiting: list[T] = []
+    whole, begun = 0.0, time.monotonic()
+    for item in items:
+        waiting.append(item)
+        whole += portion(item)
+        if whole > NEARLY_WHOLE or time.monotonic() - begun >= COMMIT_SECONDS:
+            yield waiting
+            waiting, whole, begun = [], 0.0, time.monotonic()
     if waiting:
-        yield together(waiting)
+        yield waiting
+
+
+def _told(stage: Stage, outcomes: Iterable[tuple[int, Outcome]]) -> Iterator[tuple[int, Outcome]]:
+    """The outcomes, put into the ledger and shown as they come."""
+    for count, outcome in outcomes:
+        stage.ledger.prompt_tokens += outcome.prompt_tokens
+        stage.ledger.output_tokens += outcome.output_tokens
+        stage.run.progress.advance(count, outcome.output_tokens)
+        yield count, outcome
 
 
 def commit_outcome(stage: Stage, job: Job, outcome: Outcome) -> None:
     """Commit one batch and account for it. Rows first: a kill in between leaves the rejected ones pending."""
     stage.ledger.rows_out += job.commit(outcome)
-    if outcome.rejections:
+    reject(stage, job.producer_id, outcome.rejections)
+
+
+def reject(stage: Stage, producer_id: str, rejections: Sequence[Rejection]) -> None:
+    """Put sources that gave no row into the quarantine, and count them."""
+    if rejections:
         # Merged, because one that was fed back and fails again on the same day is open again.
-        stage.merge(QUARANTINE, quarantine_rows(stage.ledger.stage, job.producer_id, outcome.rejections))
-        stage.ledger.quarantined += len(outcome.rejections)
+        stage.merge(QUARANTINE, quarantine_rows(stage.ledger.stage, producer_id, rejections))
+        stage.ledger.quarantined += len(rejections)
 
 
 def quarantine_rows(stage: str, producer_id: str, rejections: Sequence[Rejection]) -> pa.Table:

@@ -14,6 +14,8 @@ import pytest
 from deltalake import DeltaTable
 
 from bench.kills import nightly_command
+from flows.ablating import ranked_chunks
+from tests.bundles import SENTENCES, published
 from tests.judged_birds import PASSAGES, QRELS, write_collection
 from warehouse.bundle import indexes_folder
 
@@ -52,6 +54,17 @@ def directly(rankings: list[dict[str, Any]]) -> dict[tuple[str, str, str], float
         for key, run in runs.items()
         for value in ir_measures.iter_calc(wanted, qrels, run)
     }
+
+
+def test_passages_of_one_score_are_ranked_as_trec_eval_ranks_them(tmp_path: Path) -> None:
+    stored = published(tmp_path, sentences=(*SENTENCES, SENTENCES[0])).stored
+    ranked = ranked_chunks(stored, [(number, 0.5) for number in range(len(SENTENCES))], results=100)
+    qrels = {"q": {row["url"]: place % 3 for place, row in enumerate(ranked)}}
+    by_rank = {"q": {row["url"]: -float(row["rank"]) for row in ranked}}
+    by_score = {"q": {row["url"]: row["score"] for row in ranked}}
+    wanted = [ir_measures.parse_measure(name) for name in MEASURES]
+    assert ir_measures.calc_aggregate(wanted, qrels, by_rank) == ir_measures.calc_aggregate(wanted, qrels, by_score)
+    assert [row["rank"] for row in ranked] == list(range(1, len(SENTENCES) + 2))
 
 
 def test_an_ablation_is_run_once_and_agrees_with_ir_measures(prefect_api: str, tmp_path: Path) -> None:
