@@ -88,7 +88,7 @@ def plan_run(run: Run, corpus: str, what: What) -> Plan:
     every = list(jobs(run))
     check_asked(run, part, what.recipe, every)
     chosen = [each for each in every if part in (None, each.part) and what.recipe in ("", each.name)]
-    remembered = remembered_stages(run.warehouse)
+    remembered = remembered_stages(run.warehouse, _most_written(run.corpus))
     planned = list(_stages(run, chosen, remembered))
     busy = any(stage.rows for stage in planned)
     if part is None:
@@ -235,7 +235,13 @@ def _expected(run: Run, each: PlannedJob, stage: Stage, job: Backlog, remembered
     recipe = load_recipe(each.name, run.corpus.recipe_folders)
     turn = 0 if settings.engine == "fake" else TOKENS_OF_A_TURN  # the fake has no chat template
     prompt = prompt_tokens(stage, job, recipe, counter.count, turn)
-    return took.reading(prompt, remembered.of_recipes(recipe.table))
+    return took.reading(prompt, remembered.of_recipes(recipe.table), recipe.decoding.max_tokens)
+
+
+def _most_written(corpus: Corpus) -> dict[str, int]:
+    """Tokens that a request of each recipe's stage may write."""
+    ordered = orders(corpus, corpus.recipes, language_model_id(corpus.language_model)) if corpus.recipes else []
+    return {order.stage: order.recipe.decoding.max_tokens for order in ordered}
 
 
 def _texts_per_document(run: Run) -> float:

@@ -40,6 +40,7 @@ def _told(desks: Mapping[str, Desk], written: Iterable[Written]) -> Iterator[Wri
         stage = desks[each.recipe].stage
         stage.ledger.prompt_tokens += each.prompt_tokens
         stage.ledger.output_tokens += each.output_tokens
+        stage.ledger.requests += each.requests
         stage.run.progress.advance(1, each.output_tokens)
         yield each
 

@@ -60,6 +60,7 @@ class Written:
         rejection: where there is no good sample, with the reason of the first attempt.
         prompt_tokens: read by the model, in all attempts.
         output_tokens: written by it, in all attempts.
+        requests: attempts, of all samples.
     """
 
     recipe: str
@@ -68,6 +69,7 @@ class Written:
     rejection: Rejection | None = None
     prompt_tokens: int = 0
     output_tokens: int = 0
+    requests: int = 0
 
 
 def write(recipes: Sequence[Recipe], model: LanguageModel, sources: Iterable[Source]) -> Iterator[Written]:
@@ -148,6 +150,7 @@ class _Work:
             rejection=None if samples else self._rejection(),
             prompt_tokens=sum(generation.prompt_tokens for generation in spent),
             output_tokens=sum(generation.output_tokens for generation in spent),
+            requests=len(spent),
         )
 
     def _rejection(self) -> Rejection:

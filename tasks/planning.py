@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from itertools import chain
+from typing import Any
 
 from pydantic import Field
 from pyspark.sql import functions as F
@@ -24,6 +25,9 @@ REMEMBERED_RUNS = 50
 SAMPLED = 64
 # What chat templates put around a turn: its beginning, its role, its end, and two line ends.
 TOKENS_OF_A_TURN = 5
+
+Ledger = Mapping[str, Any]
+"""A row of `runs`."""
 
 
 class Why(StrEnum):
@@ -110,6 +114,8 @@ class Measured(Settings):
         seconds: of one source; none where none was worked on.
         tokens: of one source, read and written; none likewise.
         written: tokens that a model wrote about one source; none likewise.
+        requests: times that a model was asked about one source, retries included; none where none was.
+        filled: tokens that a request wrote, as a share of the most that its recipe allows; none likewise.
         seconds_per_token: of a source that cost tokens; none where none did.
     """
 
@@ -118,6 +124,8 @@ class Measured(Settings):
     seconds: float | None = None
     tokens: float | None = None
     written: float | None = None
+    requests: float | None = None
+    filled: float | None = None
     seconds_per_token: float | None = None
 
     def over(self, rows: int) -> tuple[int | None, float | None]:
@@ -128,18 +136,26 @@ class Measured(Settings):
         seconds = None if self.seconds is None else (self.idle or 0.0) + rows * self.seconds
         return tokens, seconds
 
-    def reading(self, prompt: float, alike: "Measured") -> "Measured":
+    def reading(self, prompt: float, alike: "Measured", most: int | None = None) -> "Measured":
         """The same for sources whose prompts are known: the model reads those, and writes what it wrote before.
 
         Args:
-            prompt: tokens that a model reads about one source.
+            prompt: tokens that a model reads about one source when it is asked once.
             alike: what stages of the same kind took, which stands in for what this one never did.
+            most: tokens that its recipe allows a model to write; where it never ran, as large a share of them as the
+                others' models wrote of theirs.
         """
-        written = alike.written if self.written is None else self.written
-        rate = alike.seconds_per_token if self.seconds_per_token is None else self.seconds_per_token
-        tokens = None if written is None else prompt + written
+        requests = _first_known(self.requests, alike.requests) or 1.0
+        share = None if alike.filled is None or most is None else requests * alike.filled * most
+        written = _first_known(self.written, share, alike.written)
+        rate = _first_known(self.seconds_per_token, alike.seconds_per_token)
+        tokens = None if written is None else requests * prompt + written
         seconds = None if tokens is None or rate is None else tokens * rate
         return self.model_copy(update={"tokens": tokens, "seconds": seconds})
+
+
+def _first_known(*figures: float | None) -> float | None:
+    return next((figure for figure in figures if figure is not None), None)
 
 
 def pending_counts(jobs: Mapping[str, tuple[Stage, Backlog]]) -> dict[str, int]:
@@ -217,7 +233,7 @@ def cost(tokens: int | None, price: float | None) -> float | None:
 class Remembered:
     """Ledgers of the newest runs, by the name of their stage."""
 
-    ledgers: Mapping[str, Sequence[Mapping[str, float]]]
+    ledgers: Mapping[str, Sequence[Ledger]]
 
     def of(self, stage: str) -> Measured:
         """What a stage took."""
@@ -230,26 +246,31 @@ class Remembered:
         return alike if alike.tokens else measured_of(chain.from_iterable(self.ledgers[name] for name in names))
 
 
-def remembered_stages(warehouse: Warehouse) -> Remembered:
-    """What stages took in the newest runs."""
+def remembered_stages(warehouse: Warehouse, most: Mapping[str, int]) -> Remembered:
+    """What stages took in the newest runs.
+
+    Args:
+        most: tokens that a request of a stage may write, by its name.
+    """
     runs = warehouse.read(RUNS).where("state = 'completed'")
     newest = runs.select("run_id").distinct().orderBy(F.desc("run_id")).limit(REMEMBERED_RUNS)
-    columns = ("stage", "rows_in", "skipped", "prompt_tokens", "output_tokens", "seconds")
+    columns = ("stage", "rows_in", "skipped", "prompt_tokens", "output_tokens", "requests", "seconds")
     rows = warehouse.arrow(RUNS, runs.join(newest, "run_id", "left_semi").select(*columns)).to_pylist()
-    by_stage: dict[str, list[Mapping[str, float]]] = {}
+    by_stage: dict[str, list[Ledger]] = {}
     for row in rows:
-        by_stage.setdefault(row["stage"], []).append(row)
+        by_stage.setdefault(row["stage"], []).append(row | {"most": most.get(row["stage"])})
     return Remembered(by_stage)
 
 
-def measured_of(ledgers: Iterable[Mapping[str, float]]) -> Measured:
+def measured_of(ledgers: Iterable[Ledger]) -> Measured:
     """What a stage's ledgers say about the next one.
 
     Args:
-        ledgers: rows of `runs` with rows_in, skipped, prompt_tokens, output_tokens and seconds.
+        ledgers: rows of `runs` with rows_in, skipped, prompt_tokens, output_tokens, requests and seconds, and `most`,
+            the tokens that a request may write.
     """
     worked = [(ledger["rows_in"] - ledger["skipped"], ledger) for ledger in ledgers]
-    busy: Sequence[tuple[float, Mapping[str, float]]] = [(rows, ledger) for rows, ledger in worked if rows > 0]
+    busy: Sequence[tuple[float, Ledger]] = [(rows, ledger) for rows, ledger in worked if rows > 0]
     nothing = [ledger["seconds"] for rows, ledger in worked if rows <= 0]
     idle = statistics.median(nothing) if nothing else None
     if not busy:
@@ -258,11 +279,22 @@ def measured_of(ledgers: Iterable[Mapping[str, float]]) -> Measured:
     seconds = sum(max(ledger["seconds"] - (idle or 0.0), 0.0) for _, ledger in busy)
     tokens = sum(ledger["prompt_tokens"] + ledger["output_tokens"] for _, ledger in busy)
     written = sum(ledger["output_tokens"] for _, ledger in busy)
+    asked = [(rows, ledger) for rows, ledger in busy if ledger.get("requests")]  # null in rows from before it was kept
+    bounded = [ledger for _, ledger in asked if ledger.get("most")]
     return Measured(
         idle=idle,
         busy=statistics.median(ledger["seconds"] for _, ledger in busy),
         seconds=seconds / rows,
         tokens=tokens / rows,
         written=written / rows,
-        seconds_per_token=seconds / tokens if tokens else None,
+        requests=_ratio(sum(ledger["requests"] for _, ledger in asked), sum(rows for rows, _ in asked)),
+        filled=_ratio(
+            sum(ledger["output_tokens"] for ledger in bounded),
+            sum(ledger["requests"] * ledger["most"] for ledger in bounded),
+        ),
+        seconds_per_token=_ratio(seconds, tokens),
     )
+
+
+def _ratio(some: float, of: float) -> float | None:
+    return some / of if of else None

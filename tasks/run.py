@@ -21,7 +21,7 @@ from warehouse.pointer import Pointer, read_pointer
 from warehouse.tables import Merged, Warehouse
 
 LOG = logging.getLogger("nightjar")
-FIGURES = ("rows_in", "rows_out", "skipped", "quarantined", "prompt_tokens", "output_tokens")
+FIGURES = ("rows_in", "rows_out", "skipped", "quarantined", "prompt_tokens", "output_tokens", "requests")
 
 
 class Progress(Protocol):
@@ -62,6 +62,7 @@ class Ledger:
     quarantined: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
+    requests: int = 0
     seconds: float = 0.0
     detail: str | None = None
     error: str | None = None

@@ -33,6 +33,7 @@ WRITTEN = pa.schema(
         pa.field("rejection", _REJECTION),
         pa.field("prompt_tokens", pa.int64()),
         pa.field("output_tokens", pa.int64()),
+        pa.field("requests", pa.int64()),
     ]
 )
 """Columns of what comes from an executor, one row for each source and recipe."""

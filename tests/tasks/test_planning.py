@@ -54,6 +54,17 @@ def test_a_recipe_that_never_ran_is_taken_to_write_what_its_like_wrote() -> None
     assert runs.of("features:essay").reading(180.0, Remembered({}).of_recipes("features")).over(5) == (None, None)
 
 
+def test_retries_and_the_length_that_a_recipe_allows_count() -> None:
+    # 10 sources were asked about 15 times, each time for 40 tokens at most: 200 of 600 were written.
+    runs = Remembered({"features:keywords": [ledger(10, 0, 10.0, 800) | {"requests": 15, "most": 40}]})
+    alike = runs.of_recipes("features")
+    assert (alike.requests, alike.filled) == (1.5, 1 / 3)
+    never_ran = runs.of("features:essay").reading(100.0, alike, most=120)
+    assert never_ran.tokens == pytest.approx(1.5 * (100 + 120 / 3))
+    ran = runs.of("features:keywords").reading(100.0, alike, most=40)
+    assert ran.tokens == pytest.approx(1.5 * 100 + 20)
+
+
 @pytest.mark.parametrize(("price", "cost"), [(None, None), (2.0, 0.0012)])
 def test_a_price_is_of_a_million_tokens(price: float | None, cost: float | None) -> None:
     measured = Measured(idle=0.0, busy=1.0, seconds=0.5, tokens=100.0)
