@@ -160,16 +160,18 @@ def measured(corpus_name: str) -> Iterator[Measured]:
     found = retrieved(corpus, [each["configuration_id"] for each in told["configurations"]])
     largest = max(largest_difference(each, found, collection) for each in told["configurations"])
     yield Measured("largest difference of a mean, millionths", 1e6 * largest, 1e6 * SAME, "six digits", 1)
-    passages = encode(corpus.encoder, list(collection.passages.values()), "passage")
+    texts = {text: number for number, text in enumerate(dict.fromkeys(collection.passages.values()))}
+    numbers = [texts[text] for text in collection.passages.values()]
+    vectors = encode(corpus.encoder, list(texts), "passage")
     queries = encode(corpus.encoder, list(collection.queries.values()), "query")
-    plain = queries @ passages.T
-    first = np.argsort(-plain, axis=1, kind="stable")
+    # A text gives feedback once, however many passages have it.
+    first = np.argsort(-(queries @ vectors.T), axis=1, kind="stable")
     for each in told["configurations"]:
         if each["method"] in ("none", "average", "rocchio"):
-            moved = feedback(queries, passages, first, each["method"], each["depth"]) if each["depth"] else queries
+            moved = feedback(queries, vectors, first, each["method"], each["depth"]) if each["depth"] else queries
             stored = found[each["configuration_id"]]
             lists = [[passage for passage, _ in stored[query][:K]] for query in collection.queries]
-            wrong = differing(moved @ passages.T, list(collection.passages), lists)
+            wrong = differing((moved @ vectors.T)[:, numbers], list(collection.passages), lists)
             name = f"{each['method']} at depth {each['depth'] or 0}: otherwise, plus one"
             # One is added to both: a ratio of none to none says nothing.
             yield Measured(name, wrong + 1, 1, "directly", 1)
