@@ -99,7 +99,8 @@ class IndexTables:
         if not len(rest):
             return new
         old = self._rows(EMBEDDINGS, self._of_encoder(EMBEDDINGS, self.wanted.encoder_id, VECTOR), rest)
-        return pa.concat_tables([new, old])
+        # A feed says of no column that it is never null, a table does.
+        return pa.concat_tables([new, old.cast(new.schema)])
 
     def moved_since(self, bundle: Bundle) -> Moved:
         """What the feeds of changes tell about the time since a bundle was built.

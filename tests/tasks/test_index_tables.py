@@ -78,3 +78,20 @@ def test_a_refresh_from_the_feeds_is_what_a_full_build_is(warehouse: Warehouse, 
     assert (detail, second.manifest.parent) == (None, first.manifest.index_id)
     assert (second.manifest.changed, second.manifest.segments, second.manifest.dead) == (5, (6, 4), 4)
     assert_same(second, rebuild(warehouse, second.manifest, tmp_path / "again"))
+
+
+@pytest.mark.slow
+def test_a_text_that_comes_back_has_the_vector_it_had(warehouse: Warehouse, tmp_path: Path) -> None:
+    passages = chunks_of(SENTENCES)
+    warehouse.append(CHUNKS, CHUNKS.rows([*passages.slice(1).to_pylist(), changed(passages, 0, live=False)]))
+    warehouse.append(EMBEDDINGS, vectors_for(SENTENCES))
+    warehouse.append(SPARSE_EMBEDDINGS, sparse_rows(list(SENTENCES)))
+    first, _ = refreshed(warehouse, corpus(tmp_path), None)
+
+    warehouse.merge(CHUNKS, CHUNKS.rows([changed(passages, 0), chunks_of([NEW]).to_pylist()[0]]))
+    warehouse.append(EMBEDDINGS, vectors_for([NEW]))
+    warehouse.append(SPARSE_EMBEDDINGS, sparse_rows([NEW]))
+    second, _ = refreshed(warehouse, corpus(tmp_path), first.manifest.index_id)
+
+    assert (second.manifest.changed, second.manifest.segments) == (2, (5, 2))
+    assert_same(second, rebuild(warehouse, second.manifest, tmp_path / "again"))
