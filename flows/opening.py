@@ -24,6 +24,7 @@ from schemas.corpus import (
 )
 from schemas.errors import SetupError
 from schemas.pages import PAGES
+from tasks.composition import check_encode
 from tasks.run import Progress, Run
 from tasks.selection import EVERYTHING, Selection
 from warehouse.milvus import Milvus
@@ -47,6 +48,7 @@ def open_run(corpus_name: str, ds: date | None, selection: Selection = EVERYTHIN
         selection: the part of the pending work that it does.
     """
     corpus = load_corpus(corpus_name)
+    check_encode(corpus)
     progress = progress_for_terminal()
     progress.note("starting Spark")
     run = Run(open_warehouse(corpus), corpus, new_run_id(), ds or today(), progress, selection)

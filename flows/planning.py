@@ -21,6 +21,7 @@ from schemas.hashing import fingerprint
 from schemas.pages import PAGES
 from schemas.runs import RUNS
 from tasks import documents, embeddings, passages, sparse_embeddings
+from tasks.composition import composition_of
 from tasks.job import Backlog
 from tasks.orders import backlog, orders
 from tasks.parts import Part, part_of
@@ -129,7 +130,7 @@ def check_asked(run: Run, part: Part | None, recipe: str, every: Iterable[Planne
 def jobs(run: Run) -> Iterator[PlannedJob]:
     """The jobs of a corpus in the order of a night."""
     corpus, progress = run.corpus, run.progress
-    encoder = encoder_id(corpus.encoder)
+    encoder, composition = encoder_id(corpus.encoder), composition_of(corpus)
     open_encoder = partial(opening.encoder, corpus.encoder, progress)
     cutting = partial(passages.cutting, open_encoder=open_encoder)
     yield PlannedJob("extract", Part.EXTRACT, documents.extractor_of(corpus), documents.extraction)
@@ -137,13 +138,15 @@ def jobs(run: Run) -> Iterator[PlannedJob]:
     for order in orders(corpus, corpus.recipes, language_model_id(corpus.language_model)) if corpus.recipes else ():
         work = partial(backlog, order=order)
         yield PlannedJob(order.stage, part_of(order.recipe.table), order.recipe_id, work, order.asked)
-    encoding = partial(embeddings.encoding, encoder_id=encoder, open_encoder=open_encoder)
-    yield PlannedJob("embed", Part.EMBED, encoder, encoding)
+    encoding = partial(embeddings.encoding, encoder_id=encoder, open_encoder=open_encoder, composition=composition)
+    yield PlannedJob("embed", Part.EMBED, composition.vectors_id(encoder), encoding)
     if corpus.sparse_encoder:
         sparse = sparse_encoder_id(corpus.sparse_encoder)
         open_sparse = partial(opening.sparse_encoder, corpus.sparse_encoder, progress)
-        job = partial(sparse_embeddings.sparse_encoding, encoder_id=sparse, open_encoder=open_sparse)
-        yield PlannedJob("sparse", Part.EMBED, sparse, job)
+        job = partial(
+            sparse_embeddings.sparse_encoding, encoder_id=sparse, open_encoder=open_sparse, composition=composition
+        )
+        yield PlannedJob("sparse", Part.EMBED, composition.vectors_id(sparse), job)
 
 
 def read_plan(path: Path) -> Plan:
@@ -207,10 +210,13 @@ def _stages(run: Run, chosen: list[PlannedJob], remembered: Remembered) -> Itera
     opened = {each.stage: _opened(run, each) for each in chosen}
     counts = pending_counts(opened)
     coming: dict[Part, int] = {}  # sources that the stages so far add to each part
+    appended = 0  # features that are encoded the same night; queries are judged first, after the index is built
     for each in chosen:
         stage, job = opened[each.stage]
         pending = pending_by_reason(stage, job) if counts[each.stage] else {}
         more = coming.get(each.part, 0)
+        if each.part is Part.EMBED and appended:
+            more += min(appended, job.sources.count() - counts[each.stage])
         if each.recipe and each.recipe.limit is not None:
             more = min(more, each.recipe.limit)
         took = _expected(run, each, stage, job, remembered) if pending else remembered.of(each.stage)
@@ -220,6 +226,8 @@ def _stages(run: Run, chosen: list[PlannedJob], remembered: Remembered) -> Itera
         if each.part is Part.CHUNK and planned.rows:
             texts = math.ceil(planned.rows * _texts_per_document(run))
             coming |= {Part.FEATURES: texts, Part.QUERIES: texts, Part.EMBED: texts}
+        if each.name in run.corpus.encode.features:
+            appended += sum(pending.values())
         yield planned
 
 

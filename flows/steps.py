@@ -30,6 +30,7 @@ from tasks import (
     writing,
 )
 from tasks import crawl as crawling
+from tasks.composition import composition_of
 from tasks.orders import orders
 from tasks.round_trip import judge_queries
 from tasks.run import Run
@@ -125,7 +126,7 @@ def embed(run: Run) -> None:
     settings = run.corpus.encoder
     with run.stage("embed") as stage, device() as taking_turns:
         open_encoder = taking_turns(partial(opening.encoder, settings, run.progress))
-        embeddings.embed(stage, encoder_id(settings), open_encoder)
+        embeddings.embed(stage, encoder_id(settings), open_encoder, composition_of(run.corpus))
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="embed-sparsely-{run.corpus.name}-{run.ds}")
@@ -135,16 +136,18 @@ def embed_sparsely(run: Run) -> None:
     if settings:
         with run.stage("sparse") as stage, device() as taking_turns:
             open_encoder = taking_turns(partial(opening.sparse_encoder, settings, run.progress))
-            sparse_embeddings.embed_sparsely(stage, sparse_encoder_id(settings), open_encoder)
+            composition = composition_of(run.corpus)
+            sparse_embeddings.embed_sparsely(stage, sparse_encoder_id(settings), open_encoder, composition)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="build-{run.corpus.name}-{run.ds}")
 def build(run: Run) -> str | None:
     """Build an index version, unless the live one has the same content."""
     with run.stage("index") as stage:
-        sparse = run.corpus.sparse_encoder
-        sparse_id = sparse_encoder_id(sparse) if sparse else None
-        return refreshing.build(stage, encoder_id(run.corpus.encoder), feature_recipes(run.corpus), sparse_id)
+        sparse, composition = run.corpus.sparse_encoder, composition_of(run.corpus)
+        vectors_id = composition.vectors_id(encoder_id(run.corpus.encoder))
+        sparse_id = composition.vectors_id(sparse_encoder_id(sparse)) if sparse else None
+        return refreshing.build(stage, vectors_id, feature_recipes(run.corpus), sparse_id)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="round-trip-{run.corpus.name}-{run.ds}")

@@ -333,6 +333,25 @@ class SparseEncoderSettings(Settings):
         return self
 
 
+class EncodeSettings(Settings):
+    """What is encoded of a passage, densely and sparsely. Queries are encoded as they are."""
+
+    headings: bool = Field(True, description="the heading path, before the text")
+    features: tuple[str, ...] = Field(
+        (), description="recipes of table features whose text is appended, a line each, in this order"
+    )
+    queries: str = Field(
+        "",
+        description="recipe of table synthetic_queries whose kept queries are appended (doc2query); they are judged "
+        "after the index is built, so that the next night encodes them",
+    )
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """Names of all recipes whose rows are appended."""
+        return (*self.features, self.queries) if self.queries else self.features
+
+
 class RecipeSettings(Settings):
     """One recipe that is run over the corpus."""
 
@@ -447,6 +466,7 @@ class Corpus(Settings):
     language_model: LanguageModelSettings = LanguageModelSettings()
     encoder: EncoderSettings = EncoderSettings()
     sparse_encoder: SparseEncoderSettings | None = None
+    encode: EncodeSettings = EncodeSettings()
     recipes: tuple[RecipeSettings, ...] = ()
     index: IndexSettings = IndexSettings()
     milvus: MilvusSettings | None = None
@@ -464,6 +484,15 @@ class Corpus(Settings):
             raise ValueError("names no source of pages; add [crawl], [warc], [folder] or [passages]")
         if self.judged and not self.passages:
             raise ValueError("[judged] judges given passages; add [passages]")
+        return self
+
+    @model_validator(mode="after")
+    def _encodes_what_is_written(self) -> "Corpus":
+        asked = sorted({recipe.name for recipe in self.recipes})
+        for name in self.encode.recipes:
+            if name not in asked:
+                known = ", ".join(asked) or "none"
+                raise ValueError(f"[encode] names {name!r}, which is none of the corpus's [[recipes]]; known: {known}")
         return self
 
     @property

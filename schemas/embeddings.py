@@ -9,8 +9,18 @@ EMBEDDINGS = Table(
     comment="One dense vector of one text. A narrow table of its own: a merge of metadata never rewrites vectors.",
     columns=(
         column("text_hash", pa.string(), "text it represents (chunks.text_hash)"),
-        column("encoder_id", pa.string(), "fingerprint of weights, pooling, prompt and precision"),
+        column(
+            "encoder_id",
+            pa.string(),
+            "fingerprint of weights, pooling, prompt and precision; after a hyphen, of what [encode] makes of a text",
+        ),
         column("vector", pa.list_(pa.float32()), "unit vector"),
+        column(
+            "input_hash",
+            pa.string(),
+            "digest of what was appended to the text; null where [encode] appends nothing",
+            null=True,
+        ),
         column("run_id", pa.string(), "run that wrote the row"),
     ),
     key=("text_hash", "encoder_id"),

@@ -9,9 +9,19 @@ SPARSE_EMBEDDINGS = Table(
     comment="One learned sparse vector of one text: what it weighs on each term of an encoder's vocabulary.",
     columns=(
         column("text_hash", pa.string(), "text it represents (chunks.text_hash)"),
-        column("encoder_id", pa.string(), "fingerprint of weights, pooling, prompt and precision"),
+        column(
+            "encoder_id",
+            pa.string(),
+            "fingerprint of weights, pooling, prompt and precision; after a hyphen, of what [encode] makes of a text",
+        ),
         column("terms", pa.list_(pa.int32()), "vocabulary ids with a weight, ascending"),
         column("weights", pa.list_(pa.float32()), "their weights, above 0, in the order of the terms"),
+        column(
+            "input_hash",
+            pa.string(),
+            "digest of what was appended to the text; null where [encode] appends nothing",
+            null=True,
+        ),
         column("run_id", pa.string(), "run that wrote the row"),
     ),
     key=("text_hash", "encoder_id"),

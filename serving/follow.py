@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models.encoder import Encoder, SparseEncoder
 from schemas.errors import BundleError
+from schemas.vectors import query_encoder
 from serving.search import WINDOW, Index, open_index
 from warehouse.pointer import live_pointer
 
@@ -50,7 +51,7 @@ class LiveIndex:
                 self.problem = ""
                 return False
             found = self._open()
-            found.bundle.refuse_other_encoder(self.current.bundle.manifest.encoder_id)
+            found.bundle.refuse_other_encoder(query_encoder(self.current.bundle.manifest.encoder_id))
         except BundleError as error:
             self.problem = str(error)
             return False

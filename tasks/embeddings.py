@@ -1,10 +1,11 @@
 """The embed stage: every distinct live text gets one vector."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
+from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from models.encoder import Encoder
@@ -12,63 +13,77 @@ from models.opening import open_encoder
 from schemas.chunks import CHUNKS
 from schemas.corpus import EncoderSettings
 from schemas.embeddings import EMBEDDINGS
-from schemas.passage import passage_text
 from schemas.table import Table
+from tasks.appended import with_appended
+from tasks.composition import PLAIN, TEXTS, Composition
 from tasks.job import Job, run_job
 from tasks.labour import InThisProcess, Labour
 from tasks.outcome import Outcome
 from tasks.run import Stage
 from tasks.spreading import ModelsOnSpark
 
-SOURCE = pa.schema([CHUNKS.schema.field(name) for name in ("text_hash", "heading_path", "text", "tokens")])
 TEXTS_PER_COMMIT = 1024
 Work = Callable[[pa.Table], Outcome]
 """From a batch of texts to their vectors."""
 
 
-def embed(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) -> None:
+def embed(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder], composition: Composition = PLAIN) -> None:
     """Encode the texts that this encoder has no vector of; it is loaded only when there are any."""
-    run_job(stage, encoding(stage, encoder_id, open_encoder))
+    run_job(stage, encoding(stage, encoder_id, open_encoder, composition))
 
 
-def encoding(stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder]) -> Job:
+def encoding(
+    stage: Stage, encoder_id: str, open_encoder: Callable[[], Encoder], composition: Composition = PLAIN
+) -> Job:
     """Texts of live chunks in, vectors out."""
     settings = stage.run.corpus.encoder
     if settings.where == "spark":
-        return encoding_job(stage, EMBEDDINGS, encoder_id, on_spark(EMBEDDINGS, partial(_encode_there, settings)))
-    return encoding_job(stage, EMBEDDINGS, encoder_id, here(lambda batch: encode_batch(batch, open_encoder())))
+        labour = on_spark(EMBEDDINGS, partial(_encode_there, settings, composition), composition)
+    else:
+        labour = here(lambda batch: encode_batch(batch, open_encoder(), composition), composition)
+    return encoding_job(stage, EMBEDDINGS, encoder_id, labour, composition)
 
 
-def here(work: Work) -> Labour:
+def here(work: Work, composition: Composition) -> Labour:
     """Batch after batch in this process."""
-    return InThisProcess(work, SOURCE, TEXTS_PER_COMMIT)
+    return InThisProcess(work, composition.sources, TEXTS_PER_COMMIT)
 
 
-def on_spark(table: Table, work: Work) -> Labour:
+def on_spark(table: Table, work: Work, composition: Composition) -> Labour:
     """In Spark's Python workers."""
-    return ModelsOnSpark(work, SOURCE, pa.schema([field for field in table.schema if field.name != "run_id"]))
+    rows = pa.schema([field for field in table.schema if field.name != "run_id"])
+    return ModelsOnSpark(work, composition.sources, rows)
 
 
-def encoding_job(stage: Stage, table: Table, encoder_id: str, labour: Labour) -> Job:
+def encoding_job(stage: Stage, table: Table, encoder_id: str, labour: Labour, composition: Composition) -> Job:
     """Texts of live chunks in, rows of a table of vectors out.
+
+    Plain texts are encoded once. Where something is appended, a text is encoded again whenever that has changed, and
+    its vector is replaced.
 
     Args:
         table: with `text_hash` and `encoder_id` as its key.
         labour: from sources to rows.
     """
-    live = stage.run.selection.of(stage.read(CHUNKS).where("live"))
-    vectors = stage.read(table)
+    vectors, vectors_id = stage.read(table), composition.vectors_id(encoder_id)
+    own, sources, results = F.col("encoder_id") == vectors_id, _texts(stage), vectors
+    if composition.recipe_ids:
+        sources = with_appended(stage, sources, composition)
+        results = _comparable(vectors, own, sources)
 
     def commit(outcome: Outcome) -> int:
-        return stage.append(table, outcome.rows)
+        if not composition.recipe_ids:
+            return stage.append(table, outcome.rows)
+        merged = stage.merge(table, outcome.rows)
+        return merged.inserted + merged.updated
 
     return Job(
-        producer_id=encoder_id,
+        producer_id=vectors_id,
         source_key="text_hash",
-        sources=live.select(*SOURCE.names).dropDuplicates(["text_hash"]),
-        results=vectors,
-        done=vectors.where(F.col("encoder_id") == encoder_id),
-        key=("text_hash",),
+        sources=sources,
+        results=results,
+        done=vectors.where(own),
+        key=("text_hash", "input_hash") if composition.recipe_ids else ("text_hash",),
         labour=labour,
         commit=commit,
         commit_rows=TEXTS_PER_COMMIT,
@@ -77,13 +92,26 @@ def encoding_job(stage: Stage, table: Table, encoder_id: str, labour: Labour) ->
     )
 
 
+def _texts(stage: Stage) -> DataFrame:
+    """Distinct texts of live chunks."""
+    live = stage.run.selection.of(stage.read(CHUNKS).where("live"))
+    return live.select(*(field.name for field in TEXTS)).dropDuplicates(["text_hash"])
+
+
+def _comparable(vectors: DataFrame, own: Column, sources: DataFrame) -> DataFrame:
+    """Which texts have a vector, and what was appended to them; of texts with another encoder's alone, what is now."""
+    found = vectors.groupBy("text_hash").agg(F.max(F.when(own, F.col("input_hash"))).alias("mine"))
+    now = sources.select("text_hash", "input_hash").join(found, "text_hash")
+    return now.select("text_hash", F.coalesce("mine", "input_hash").alias("input_hash"))
+
+
 def _longest_first(pending: DataFrame, _: int) -> DataFrame:
     """Texts of one length share a forward pass without padding, and the time left is not flattered."""
     return pending.orderBy(F.desc("tokens"), "text_hash")
 
 
-def _encode_there(settings: EncoderSettings, sources: pa.Table) -> Outcome:
-    return encode_batch(sources, _encoder(settings))
+def _encode_there(settings: EncoderSettings, composition: Composition, sources: pa.Table) -> Outcome:
+    return encode_batch(sources, _encoder(settings), composition)
 
 
 @cache
@@ -92,27 +120,32 @@ def _encoder(settings: EncoderSettings) -> Encoder:
     return open_encoder(settings)
 
 
-def encode_batch(sources: pa.Table, encoder: Encoder) -> Outcome:
+def encode_batch(sources: pa.Table, encoder: Encoder, composition: Composition = PLAIN) -> Outcome:
     """Vectors of a batch of texts.
 
     Args:
-        sources: `text_hash`, `heading_path` and `text`.
+        sources: with the columns of `composition.sources`.
     """
-    texts = texts_of(sources)
-    encoded = encoder.encode(texts)
+    encoded = encoder.encode(composition.texts_of(sources))
     size = encoded.vectors.shape[1]
     flat = pa.array(encoded.vectors.ravel(), pa.float32())
-    offsets = pa.array(range(0, len(texts) * size + 1, size), pa.int32())
-    rows = pa.table(
+    offsets = pa.array(range(0, len(sources) * size + 1, size), pa.int32())
+    vectors = {"vector": pa.ListArray.from_arrays(offsets, flat)}
+    return Outcome(rows_of(sources, encoder.encoder_id, composition, vectors), prompt_tokens=encoded.tokens)
+
+
+def rows_of(sources: pa.Table, encoder_id: str, composition: Composition, vectors: Mapping[str, Any]) -> pa.Table:
+    """Rows of a table of vectors, still without the run's stamps.
+
+    Args:
+        vectors: columns of the vectors themselves.
+    """
+    count = len(sources)
+    return pa.table(
         {
             "text_hash": sources["text_hash"],
-            "encoder_id": pa.array([encoder.encoder_id] * len(texts), pa.string()),
-            "vector": pa.ListArray.from_arrays(offsets, flat),
+            "encoder_id": pa.array([composition.vectors_id(encoder_id)] * count, pa.string()),
+            **vectors,
+            "input_hash": sources["input_hash"] if composition.recipe_ids else pa.nulls(count, pa.string()),
         }
     )
-    return Outcome(rows, prompt_tokens=encoded.tokens)
-
-
-def texts_of(sources: pa.Table) -> list[str]:
-    """What an encoder reads of each source."""
-    return [passage_text(row["heading_path"], row["text"]) for row in sources.to_pylist()]

@@ -18,6 +18,7 @@ from schemas.corpus import IndexSettings
 from schemas.hashing import digest
 from schemas.passage import passage_text
 from schemas.table import Expectation
+from schemas.vectors import query_encoder
 from tasks.judged import Judged
 from tasks.measures import Measurer
 from warehouse.bundle import Bundle
@@ -169,7 +170,7 @@ def _known_item_figures(
     figures = {"known_item_mrr_at_10": known_item_mrr(built, vectors, hashes)}
     if live is None:
         return figures
-    if live.bundle.manifest.encoder_id != encoder.encoder_id:
+    if query_encoder(live.bundle.manifest.encoder_id) != encoder.encoder_id:
         return figures | _drop("known_item_mrr", live, figures["known_item_mrr_at_10"])
     in_both = _in_index(live.bundle, hashes) & _in_index(built, hashes)
     shared = np.array(hashes)[in_both].tolist()
@@ -190,7 +191,7 @@ def _judged_figures(
     if live is None or len(judged.queries) < FEWEST_QUERIES:
         return figures
     figures["lexical_ndcg_drop"] = canary.lexical(live.bundle) - figures["lexical_ndcg_at_10"]
-    if live.bundle.manifest.encoder_id != encoder.encoder_id:
+    if query_encoder(live.bundle.manifest.encoder_id) != encoder.encoder_id:
         return figures | _drop("dense_ndcg", live, figures["dense_ndcg_at_10"])
     return figures | {"dense_ndcg_drop": canary.dense(live.bundle) - figures["dense_ndcg_at_10"]}
 

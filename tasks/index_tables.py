@@ -14,8 +14,10 @@ from schemas.embeddings import EMBEDDINGS
 from schemas.features import FEATURES
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
 from schemas.table import Table
+from schemas.vectors import replaceable
 from warehouse.bundle import Bundle, Source
 from warehouse.manifest import Manifest, Wanted
+from warehouse.stored import INPUT_HASHES
 from warehouse.tables import Warehouse
 
 Read = Callable[[Table], DataFrame]  # a table at the version that counts
@@ -28,7 +30,7 @@ class Moved:
     """What became of passages and features since a bundle was built.
 
     Attributes:
-        touched: texts of which a passage or a wanted feature came, changed or went.
+        touched: texts of which a passage or a wanted feature came, changed or went, or a vector was replaced.
         chunks: live passages of touched texts, as the feed of changes has them.
         unsure: touched texts that have passages which the feed does not tell of.
     """
@@ -66,7 +68,7 @@ class IndexTables:
         else:
             features = FEATURES.schema.empty_table()
         return Source(
-            chunks,
+            self._with_input_hashes(chunks, among),
             describable(features, chunks),
             self.wanted.encoder_id,
             dict(self.versions),
@@ -99,7 +101,8 @@ class IndexTables:
         if not len(rest):
             return new
         old = self._rows(EMBEDDINGS, self._of_encoder(EMBEDDINGS, self.wanted.encoder_id, VECTOR), rest)
-        return pa.concat_tables([new, old])
+        # A feed says of no column that it is never null, a table does.
+        return pa.concat_tables([new, old.cast(new.schema)])
 
     def moved_since(self, bundle: Bundle) -> Moved:
         """What the feeds of changes tell about the time since a bundle was built.
@@ -111,7 +114,7 @@ class IndexTables:
         rows = self.warehouse.arrow(CHUNKS, self._changes(CHUNKS, since))
         ids, hashes = passages["chunk_id"], passages["text_hash"]
         known: Any = pc.is_in(ids, value_set=rows["chunk_id"])
-        columns = [rows["text_hash"], hashes.filter(known), self._described_since(since)]
+        columns = [rows["text_hash"], hashes.filter(known), self._described_since(since), *self._replaced_since(since)]
         touched: Any = pa.chunked_array([part for column in columns for part in column.chunks], pa.string())
         touched = touched.combine_chunks().unique()
         unsure: Any = hashes.filter(pc.and_not(pc.is_in(hashes, value_set=touched), known)).combine_chunks().unique()
@@ -133,6 +136,30 @@ class IndexTables:
             return pa.chunked_array([], pa.string())
         written = self._changes(FEATURES, since).where(F.col("recipe_id").isin(list(self.wanted.recipe_ids)))
         return self.warehouse.arrow(FEATURES, written.select("text_hash").distinct())["text_hash"]
+
+    def _replaced_since(self, since: Manifest) -> "list[pa.ChunkedArray[Any]]":
+        """Texts that were encoded again; new ones have come with their passages."""
+        found = []
+        for table, encoder_id in self._replaceable():
+            own = self._changes(table, since).where(F.col("encoder_id") == encoder_id)
+            replaced = own.where("change = 'update'").select("text_hash")
+            found.append(self.warehouse.arrow(table, replaced)["text_hash"])
+        return found
+
+    def _replaceable(self) -> list[tuple[Table, str]]:
+        """Tables whose vectors may be replaced, each with the encoder_id of the wanted ones."""
+        wanted = [(EMBEDDINGS, self.wanted.encoder_id), (SPARSE_EMBEDDINGS, self.wanted.sparse_encoder_id)]
+        return [(table, encoder_id) for table, encoder_id in wanted if encoder_id and replaceable(encoder_id)]
+
+    def _with_input_hashes(self, chunks: pa.Table, among: "pa.Array[Any] | None") -> pa.Table:
+        """The passages with what their vectors were made of besides the text, where that may change."""
+        columns: list[Any] = []
+        for table, encoder_id in self._replaceable():
+            rows = self._rows(table, self._of_encoder(table, encoder_id, ("text_hash", "input_hash")), among)
+            places: Any = pc.index_in(chunks["text_hash"], value_set=rows["text_hash"])
+            columns.append(rows["input_hash"].take(places))
+        hashes = pc.binary_join_element_wise(*columns, " ", null_handling="skip") if columns else None
+        return chunks if hashes is None else chunks.append_column(INPUT_HASHES, hashes)
 
     def _changes(self, table: Table, since: Manifest) -> DataFrame:
         return self.warehouse.changes(table, since.table_versions[table.name], self.versions[table.name])

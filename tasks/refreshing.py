@@ -202,7 +202,7 @@ def _put(stage: Stage, tables: IndexTables, made: Source | Extension) -> Bundle:
 
 
 def _vectors(stage: Stage, bundle: Bundle) -> pa.Table:
-    """What a version's gate compares its vectors with: all, or those of the texts that its parent does not have."""
+    """What a version's gate compares its vectors with: all, or those that its parent does not have."""
     run, manifest = stage.run, bundle.manifest
     if manifest.parent is None:
         texts = run.warehouse.frame(pa.table({"text_hash": bundle.stored.text_hashes}))
@@ -211,9 +211,7 @@ def _vectors(stage: Stage, bundle: Bundle) -> pa.Table:
         return run.warehouse.arrow(EMBEDDINGS, found)
     tables = IndexTables(run.warehouse, stage.read, manifest.table_versions, Wanted.of(manifest))
     parent = _opened(run, manifest.parent)
-    hashes = bundle.stored.chunks["text_hash"].combine_chunks().unique()
-    new = hashes.filter(pa.array(parent.stored.numbers(hashes) < 0))
-    return tables.vectors_of(new, since=parent.manifest)
+    return tables.vectors_of(parent.stored.unembedded(bundle.stored.chunks), since=parent.manifest)
 
 
 def _index_row(run: Run, bundle: Bundle) -> dict[str, Any]:

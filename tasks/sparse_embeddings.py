@@ -12,29 +12,34 @@ from models.encoder import SparseEncoder
 from models.opening import open_sparse_encoder
 from schemas.corpus import SparseEncoderSettings
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
-from tasks.embeddings import encoding_job, here, on_spark, texts_of
+from tasks.composition import PLAIN, Composition
+from tasks.embeddings import encoding_job, here, on_spark, rows_of
 from tasks.job import Job, run_job
 from tasks.outcome import Outcome
 from tasks.run import Stage
 
 
-def embed_sparsely(stage: Stage, encoder_id: str, open_encoder: Callable[[], SparseEncoder]) -> None:
+def embed_sparsely(
+    stage: Stage, encoder_id: str, open_encoder: Callable[[], SparseEncoder], composition: Composition = PLAIN
+) -> None:
     """Encode the texts that this encoder has no vector of; it is loaded only when there are any."""
-    run_job(stage, sparse_encoding(stage, encoder_id, open_encoder))
+    run_job(stage, sparse_encoding(stage, encoder_id, open_encoder, composition))
 
 
-def sparse_encoding(stage: Stage, encoder_id: str, open_encoder: Callable[[], SparseEncoder]) -> Job:
+def sparse_encoding(
+    stage: Stage, encoder_id: str, open_encoder: Callable[[], SparseEncoder], composition: Composition = PLAIN
+) -> Job:
     """Texts of live chunks in, sparse vectors out."""
     settings = stage.run.corpus.sparse_encoder
     if settings and settings.where == "spark":
-        labour = on_spark(SPARSE_EMBEDDINGS, partial(_encode_there, settings))
+        labour = on_spark(SPARSE_EMBEDDINGS, partial(_encode_there, settings, composition), composition)
     else:
-        labour = here(lambda batch: encode_sparsely(batch, open_encoder()))
-    return encoding_job(stage, SPARSE_EMBEDDINGS, encoder_id, labour)
+        labour = here(lambda batch: encode_sparsely(batch, open_encoder(), composition), composition)
+    return encoding_job(stage, SPARSE_EMBEDDINGS, encoder_id, labour, composition)
 
 
-def _encode_there(settings: SparseEncoderSettings, sources: pa.Table) -> Outcome:
-    return encode_sparsely(sources, _encoder(settings))
+def _encode_there(settings: SparseEncoderSettings, composition: Composition, sources: pa.Table) -> Outcome:
+    return encode_sparsely(sources, _encoder(settings), composition)
 
 
 @cache
@@ -43,22 +48,18 @@ def _encoder(settings: SparseEncoderSettings) -> SparseEncoder:
     return open_sparse_encoder(settings)
 
 
-def encode_sparsely(sources: pa.Table, encoder: SparseEncoder) -> Outcome:
+def encode_sparsely(sources: pa.Table, encoder: SparseEncoder, composition: Composition = PLAIN) -> Outcome:
     """Sparse vectors of a batch of texts. A text in which the encoder finds no term has a vector without terms.
 
     Args:
-        sources: `text_hash`, `heading_path` and `text`.
+        sources: with the columns of `composition.sources`.
     """
-    encoded = encoder.encode(texts_of(sources))
-    rows = pa.table(
-        {
-            "text_hash": sources["text_hash"],
-            "encoder_id": pa.array([encoder.encoder_id] * len(sources), pa.string()),
-            "terms": _lists([vector.terms for vector in encoded.vectors], pa.int32()),
-            "weights": _lists([vector.weights for vector in encoded.vectors], pa.float32()),
-        }
-    )
-    return Outcome(rows, prompt_tokens=encoded.tokens)
+    encoded = encoder.encode(composition.texts_of(sources))
+    vectors = {
+        "terms": _lists([vector.terms for vector in encoded.vectors], pa.int32()),
+        "weights": _lists([vector.weights for vector in encoded.vectors], pa.float32()),
+    }
+    return Outcome(rows_of(sources, encoder.encoder_id, composition, vectors), prompt_tokens=encoded.tokens)
 
 
 def _lists(arrays: "Sequence[NDArray[Any]]", of: pa.DataType) -> "pa.ListArray[Any]":

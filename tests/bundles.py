@@ -13,6 +13,7 @@ from schemas.features import FEATURES
 from schemas.hashing import digest, text_hash
 from schemas.passage import passage_text
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
+from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from warehouse.bundle import Bundle, Source, build_bundle
 from warehouse.pointer import read_pointer, swap_pointer
 
@@ -61,13 +62,17 @@ def chunks_of(sentences: Sequence[str]) -> pa.Table:
     return CHUNKS.rows(rows)
 
 
-def vectors_for(sentences: Sequence[str]) -> pa.Table:
-    """Rows of `embeddings` for the sentences' passages, by the fake encoder."""
-    distinct = list(dict.fromkeys(sentences))
-    vectors = FakeEncoder().encode([passage_text(HEADINGS, sentence) for sentence in distinct]).vectors
+def vectors_for(sentences: Sequence[str] | Mapping[str, str]) -> pa.Table:
+    """Rows of `embeddings` for the sentences' passages, by the fake encoder.
+
+    Args:
+        sentences: distinct or not, or what is encoded of each.
+    """
+    read = sentences if isinstance(sentences, Mapping) else {sentence: sentence for sentence in sentences}
+    vectors = FakeEncoder().encode([passage_text(HEADINGS, text) for text in read.values()]).vectors
     rows = [
         {"text_hash": hash_of(sentence), "encoder_id": FAKE_ENCODER_ID, "vector": vector.tolist(), "run_id": "test"}
-        for sentence, vector in zip(distinct, vectors, strict=True)
+        for sentence, vector in zip(read, vectors, strict=True)
     ]
     return EMBEDDINGS.rows(rows)
 
@@ -79,6 +84,24 @@ def features_for(keywords: Mapping[str, str], recipe_id: str = "recipe", feature
         for sentence, text in keywords.items()
     ]
     return FEATURES.rows(rows)
+
+
+def queries_for(kept: Mapping[str, bool | None], sample: int = 0, run_id: str = "test") -> pa.Table:
+    """Rows of `synthetic_queries` of the recipe "asked": one query about each sentence, and its verdict."""
+    rows = [
+        {
+            **SYNTHETIC_QUERIES.example,
+            "text_hash": hash_of(sentence),
+            "recipe_id": "asked",
+            "sample": sample,
+            "query": f"about {sentence}",
+            "round_trip_rank": None if verdict is None else 1 if verdict else 0,
+            "kept": verdict,
+            "run_id": run_id,
+        }
+        for sentence, verdict in kept.items()
+    ]
+    return SYNTHETIC_QUERIES.rows(rows)
 
 
 def sparse_vectors_for(sentences: Sequence[str]) -> pa.Table:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from schemas.errors import BundleError, NightjarError
 from schemas.hashing import digest, fingerprint
 from schemas.passage import passage_text
+from schemas.vectors import query_encoder
 from warehouse.content import contents, total
 from warehouse.dense import DENSE_FILE, DenseIndex, vectors_of, write_dense
 from warehouse.durable import put_folder
@@ -56,7 +57,7 @@ class Source:
     """What an index version is made from, besides the vectors.
 
     Attributes:
-        chunks: the live passages, in any order.
+        chunks: the live passages, in any order, with `input_hashes` where more than a text was encoded.
         features: feature rows of the recipes that the corpus runs; those of other texts are left out.
         encoder_id: encoder of the vectors.
         table_versions: Delta version of each table the rows were read at.
@@ -76,8 +77,8 @@ class Source:
     def index_id(self) -> str:
         """Fingerprint of the content: equal for two nights that would build the same index.
 
-        Vectors count through their encoders and the texts: a stored vector never changes. Table versions do not
-        count, because a table may move without its live rows changing.
+        Vectors count through their encoders, the texts and what was appended to these. Table versions do not count,
+        because a table may move without its live rows changing.
         """
         return self.identity(self.content)
 
@@ -175,12 +176,13 @@ class Bundle:
         return np.asarray(read_rows(self.folder / DEAD_FILE)["number"], np.int64)
 
     def refuse_other_encoder(self, encoder_id: str) -> None:
-        """Raises BundleError unless the bundle's vectors are of this encoder."""
-        self._refuse_other("encoder", encoder_id, self.manifest.encoder_id)
+        """Raises BundleError unless this encoder's queries can be asked of the bundle's vectors."""
+        self._refuse_other("encoder", encoder_id, query_encoder(self.manifest.encoder_id))
 
     def refuse_other_sparse_encoder(self, encoder_id: str) -> None:
-        """Raises BundleError unless the bundle's sparse vectors are of this encoder."""
-        self._refuse_other("sparse encoder", encoder_id, self.manifest.sparse_encoder_id)
+        """Raises BundleError unless this encoder's queries can be asked of the bundle's sparse vectors."""
+        own = self.manifest.sparse_encoder_id
+        self._refuse_other("sparse encoder", encoder_id, own and query_encoder(own))
 
     def _refuse_other(self, kind: str, asked: str, own: str | None) -> None:
         if asked != own:

@@ -100,9 +100,8 @@ class Extension:
 
     @property
     def unembedded(self) -> pa.StringArray:
-        """Texts whose vector the parent does not have."""
-        hashes = self.added.text_hashes
-        return hashes.filter(pa.array(self.parent.stored.numbers(hashes) < 0))
+        """Texts whose vector the parent does not have, or has of what was appended to them before."""
+        return self.parent.stored.unembedded(self.added.stored_chunks)
 
     @cached_property
     def _changed(self) -> frozenset[str]:
@@ -145,7 +144,7 @@ def extend_bundle(
     """Write the bundle of a version that extends another, or open it where it is there already.
 
     Args:
-        vectors: `text_hash` and `vector` of the texts that the parent does not have.
+        vectors: `text_hash` and `vector` of the texts whose vector the parent does not have.
         sparse_vectors: `text_hash`, `terms` and `weights` of all texts that changed or came.
 
     Raises:
@@ -209,13 +208,13 @@ def _share(path: Path, place: Path) -> None:
 
 
 def _with_stored(extension: Extension, vectors: pa.Table) -> pa.Table:
-    """Vectors of all texts of the new segment: a text that the parent has keeps its vector."""
+    """Vectors of all texts of the new segment: one that the parent has is kept."""
     hashes, parent = extension.added.text_hashes, extension.parent
-    numbers = parent.stored.numbers(hashes)
-    stored = parent.dense.vectors(numbers[numbers >= 0])
+    kept = hashes.filter(pc.invert(pc.is_in(hashes, value_set=extension.unembedded)))
+    stored = parent.dense.vectors(parent.stored.numbers(kept))
     ends = pa.array(np.arange(len(stored) + 1) * stored.shape[1], pa.int32())
     rows = {
-        "text_hash": hashes.filter(pa.array(numbers >= 0)),
+        "text_hash": kept,
         "vector": pa.ListArray.from_arrays(ends, pa.array(stored.ravel(), pa.float32())),
     }
     known = pa.table(rows)

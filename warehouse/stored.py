@@ -25,7 +25,9 @@ CHUNK_COLUMNS = (
     "chunk_id", "doc_id", "url", "ordinal", "heading_path", "text", "text_hash", "kind", "start", "end",
 )  # fmt: skip
 # Stored where a passage has one: an index without it is the index it was before there was such a column.
-OPTIONAL_COLUMNS = ("licence", "ds")
+OPTIONAL_COLUMNS = ("licence", "ds", "input_hashes")
+INPUT_HASHES = pa.field("input_hashes", pa.string())
+"""`input_hash` of the dense and of the sparse vector of a passage: when one is replaced, the passage has changed."""
 FEATURE_COLUMNS = ("text_hash", "feature", "recipe_id", "text")
 ROWS_PER_BATCH = 65_536
 
@@ -34,7 +36,7 @@ def sorted_chunks(chunks: pa.Table) -> pa.Table:
     """The stored columns of the passages, those with one text together, in an order that is always the same."""
     optional = (name for name in OPTIONAL_COLUMNS if name in chunks.column_names)
     columns = (*CHUNK_COLUMNS, *(name for name in optional if chunks[name].null_count < len(chunks)))
-    return _declared(chunks, CHUNKS.schema, columns, order=("text_hash", "chunk_id"))
+    return _declared(chunks, CHUNKS.schema.append(INPUT_HASHES), columns, order=("text_hash", "chunk_id"))
 
 
 def sorted_features(features: pa.Table, text_hashes: pa.StringArray) -> pa.Table:
@@ -119,6 +121,22 @@ class StoredFields:
         """Number of each text, -1 for one that is not in the bundle."""
         found = _positions(text_hashes, self._living_hashes)
         return found if self.texts.all_alive else np.append(np.flatnonzero(self.texts.alive), -1)[found]
+
+    def unembedded(self, passages: pa.Table) -> pa.StringArray:
+        """Texts whose vectors are not here: new ones, and those to which something else was appended since.
+
+        Args:
+            passages: as a bundle keeps them.
+        """
+        hashes, first_rows = distinct_sorted(passages["text_hash"])
+        numbers = self.numbers(hashes)
+        absent: Any = pa.array(numbers < 0)
+        if INPUT_HASHES.name in passages.column_names:
+            here = self._rows[INPUT_HASHES.name].take(self._first_row[np.maximum(numbers, 0)])
+            wanted = passages[INPUT_HASHES.name].take(first_rows)
+            otherwise: Any = pc.not_equal(wanted, here)
+            absent = pc.or_(absent, otherwise.combine_chunks())
+        return hashes.filter(absent)
 
     def rows(self, numbers: NDArray[np.int64]) -> tuple[pa.Table, pa.Table]:
         """All passages and all features of some texts."""

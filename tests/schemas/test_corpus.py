@@ -68,6 +68,14 @@ def test_a_sparse_encoder_is_there_when_it_is_asked_for(tmp_path: Path) -> None:
             f'name = "mine"\n{CRAWL}[sparse_encoder]\nengine = "prosper"',
             "sparse_encoder: Value error, engine prosper has no model of its own; name one",
         ),
+        (
+            f'name = "mine"\n{CRAWL}[encode]\nfeatures = ["summry"]\n[[recipes]]\nname = "summary"\n',
+            "file: Value error, [encode] names 'summry', which is none of the corpus's [[recipes]]; known: summary",
+        ),
+        (
+            f'name = "mine"\n{CRAWL}[encode]\nqueries = "query"\n',
+            "file: Value error, [encode] names 'query', which is none of the corpus's [[recipes]]; known: none",
+        ),
         (f'name = "mine"\n{CRAWL}allow = ["("]\n', "crawl.allow.0: Value error, not a regular expression"),
     ],
 )

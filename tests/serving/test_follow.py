@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from models.fake import FakeEncoder
+from models.fake import FAKE_ENCODER_ID, FakeEncoder
 from schemas.errors import BundleError
+from schemas.vectors import vectors_id
 from serving.follow import LiveIndex
 from tests.bundles import SENTENCES, built, published, source_of, vectors_for
 from warehouse.bundle import Source, build_bundle
@@ -67,6 +68,20 @@ def test_a_version_of_another_encoder_is_refused(tmp_path: Path) -> None:
     assert not live.follow()
     assert "encoder another" in live.problem
     assert live.current.index_id == first.manifest.index_id
+
+
+def test_a_version_that_encodes_more_of_its_passages_is_followed(tmp_path: Path) -> None:
+    first = published(tmp_path)
+    live = followed(tmp_path)
+    source = source_of()
+    composed = Source(source.chunks, source.features, vectors_id(FAKE_ENCODER_ID, "c"), source.table_versions)
+    vectors = vectors_for({sentence: f"{sentence} xylophone" for sentence in SENTENCES})
+    second = build_bundle(tmp_path, composed, vectors)
+    swap_pointer(tmp_path, second.manifest.index_id, expected=first.manifest.index_id)
+
+    assert live.follow()
+    assert {hit.index_id for hit in live.current.search("heap")} == {second.manifest.index_id}
+    assert second.manifest.index_id != first.manifest.index_id
 
 
 def test_the_encoder_is_loaded_once_for_all_versions(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import faiss
 import numpy as np
 import pytest
 
-from models.fake import FakeEncoder
+from models.fake import FAKE_ENCODER_ID, FakeEncoder
 from schemas.corpus import IndexSettings
+from schemas.vectors import vectors_id
 from tasks.index_gates import (
     FEWEST_QUERIES,
     Evidence,
@@ -100,6 +101,18 @@ def test_a_live_version_of_another_encoder_is_compared_by_what_its_gates_had_mea
 
     assert figures["known_item_mrr_drop"] == 1 - figures["known_item_mrr_at_10"]
     assert figures["dense_ndcg_drop"] == 0.75 - figures["dense_ndcg_at_10"]
+
+
+def test_a_live_version_that_encodes_more_of_its_passages_is_asked_by_the_same_encoder(tmp_path: Path) -> None:
+    more = vectors_for({sentence: f"{sentence} {KNOWN_ITEM[0]}" for sentence in LIVE if sentence not in CROWD})
+    live = replace(source_of(LIVE[:-3]), encoder_id=vectors_id(FAKE_ENCODER_ID, "c"))
+    other = Predecessor(build_bundle(tmp_path, live, more))
+
+    figures = measure_index(built(tmp_path, LIVE), other, evidence(), FakeEncoder())
+
+    queries = FakeEncoder().encode([KNOWN_ITEM[0]]).vectors
+    before = known_item_mrr(other.bundle, queries, [hash_of(KNOWN_ITEM[1])])
+    assert (before, figures["known_item_mrr_drop"]) == (1, 1 - figures["known_item_mrr_at_10"])
 
 
 @dataclass(frozen=True)

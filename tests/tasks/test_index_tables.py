@@ -1,5 +1,6 @@
 """An index made of the live one and the tables' feeds of changes, beside one made of the whole tables."""
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from schemas.corpus import Corpus, FolderSettings, IndexSettings
 from schemas.embeddings import EMBEDDINGS
 from schemas.features import FEATURES
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
+from schemas.vectors import vectors_id
 from tasks.refreshing import build, check, rebuild
 from tasks.run import Run, Silent
-from tests.bundles import SENTENCES, chunks_of, features_for, vectors_for
+from tests.bundles import SENTENCES, chunks_of, features_for, hash_of, vectors_for
 from tests.warehouse.test_extension import assert_same, sparse_for
 from warehouse.bundle import Bundle, indexes_folder, open_bundle
 from warehouse.pointer import swap_pointer
@@ -29,11 +31,14 @@ def corpus(root: Path, **index: float) -> Corpus:
     return Corpus(name="docs", warehouse=str(root), folder=pages, index=settings)
 
 
-def refreshed(warehouse: Warehouse, settings: Corpus, live: str | None) -> tuple[Bundle, str | None]:
+def refreshed(
+    warehouse: Warehouse, settings: Corpus, live: str | None, composition_id: str = ""
+) -> tuple[Bundle, str | None]:
     """What a refresh builds and its gate lets pass, made live in place of another; and what its ledger says."""
+    dense, sparse = (vectors_id(each, composition_id) for each in (FAKE_ENCODER_ID, "sparse"))
     run = Run(warehouse, settings, "run", date(2026, 11, 23), Silent())
     with run.stage("index") as stage:
-        index_id = build(stage, FAKE_ENCODER_ID, ["recipe"], "sparse")
+        index_id = build(stage, dense, ["recipe"], sparse)
         detail = stage.ledger.detail
     assert index_id is not None
     with run.stage("gate") as stage:
@@ -78,3 +83,68 @@ def test_a_refresh_from_the_feeds_is_what_a_full_build_is(warehouse: Warehouse, 
     assert (detail, second.manifest.parent) == (None, first.manifest.index_id)
     assert (second.manifest.changed, second.manifest.segments, second.manifest.dead) == (5, (6, 4), 4)
     assert_same(second, rebuild(warehouse, second.manifest, tmp_path / "again"))
+
+
+@pytest.mark.slow
+def test_a_text_that_comes_back_has_the_vector_it_had(warehouse: Warehouse, tmp_path: Path) -> None:
+    passages = chunks_of(SENTENCES)
+    warehouse.append(CHUNKS, CHUNKS.rows([*passages.slice(1).to_pylist(), changed(passages, 0, live=False)]))
+    warehouse.append(EMBEDDINGS, vectors_for(SENTENCES))
+    warehouse.append(SPARSE_EMBEDDINGS, sparse_rows(list(SENTENCES)))
+    first, _ = refreshed(warehouse, corpus(tmp_path), None)
+
+    warehouse.merge(CHUNKS, CHUNKS.rows([changed(passages, 0), chunks_of([NEW]).to_pylist()[0]]))
+    warehouse.append(EMBEDDINGS, vectors_for([NEW]))
+    warehouse.append(SPARSE_EMBEDDINGS, sparse_rows([NEW]))
+    second, _ = refreshed(warehouse, corpus(tmp_path), first.manifest.index_id)
+
+    assert (second.manifest.changed, second.manifest.segments) == (2, (5, 2))
+    assert_same(second, rebuild(warehouse, second.manifest, tmp_path / "again"))
+
+
+def composed(rows: pa.Table, appended: Mapping[str, str]) -> pa.Table:
+    """Rows of a table of vectors as those of a composition, each with what was appended to its text."""
+    hashes = {hash_of(sentence): word for sentence, word in appended.items()}
+    table = SPARSE_EMBEDDINGS if "terms" in rows.column_names else EMBEDDINGS
+    told = [(row, {"encoder_id": vectors_id(row["encoder_id"], "c")}) for row in rows.to_pylist()]
+    return table.rows([{**row, **its, "input_hash": hashes[row["text_hash"]]} for row, its in told])
+
+
+def dense_rows(appended: Mapping[str, str]) -> pa.Table:
+    return composed(vectors_for({sentence: f"{sentence} {word}" for sentence, word in appended.items()}), appended)
+
+
+def sparse_rows_of(appended: Mapping[str, str]) -> pa.Table:
+    encoded = {sentence: f"{sentence} {word}" for sentence, word in appended.items()}
+    rows = [{**row, "encoder_id": "sparse", "run_id": "run"} for row in sparse_for(encoded).to_pylist()]
+    return composed(SPARSE_EMBEDDINGS.rows(rows), appended)
+
+
+@pytest.mark.slow
+def test_a_refresh_after_vectors_were_replaced_is_what_a_full_build_is(warehouse: Warehouse, tmp_path: Path) -> None:
+    passages, appended = chunks_of(SENTENCES), dict.fromkeys(SENTENCES, "owl")
+    warehouse.append(CHUNKS, passages)
+    warehouse.append(EMBEDDINGS, dense_rows(appended))
+    warehouse.append(SPARSE_EMBEDDINGS, sparse_rows_of(appended))
+    warehouse.append(EMBEDDINGS, vectors_for(SENTENCES))  # plain ones, which are none of this index's
+    first, _ = refreshed(warehouse, corpus(tmp_path), None, "c")
+
+    # Of one text both vectors, of two one, and of one of these the passage, too.
+    warehouse.merge(CHUNKS, CHUNKS.rows([changed(passages, 2, url="http://docs.test/moved.html")]))
+    warehouse.merge(EMBEDDINGS, dense_rows({SENTENCES[0]: "moth", SENTENCES[2]: "vole"}))
+    warehouse.merge(SPARSE_EMBEDDINGS, sparse_rows_of({SENTENCES[0]: "moth", SENTENCES[1]: "zebra"}))
+    warehouse.merge(EMBEDDINGS, vectors_for({SENTENCES[4]: "Other words."}))
+    second, detail = refreshed(warehouse, corpus(tmp_path), first.manifest.index_id, "c")
+
+    assert (detail, second.manifest.parent) == (None, first.manifest.index_id)
+    assert (second.manifest.changed, second.manifest.segments, second.manifest.dead) == (3, (6, 3), 3)
+    assert_same(second, rebuild(warehouse, second.manifest, tmp_path / "again"))
+    numbers = second.stored.numbers(pa.array([hash_of(sentence) for sentence in SENTENCES[:3]]))
+    texts = [f"Guide\n{SENTENCES[0]} moth", f"Guide\n{SENTENCES[1]} owl", f"Guide\n{SENTENCES[2]} vole"]
+    assert second.dense.vectors(numbers) == pytest.approx(FakeEncoder().encode(texts).vectors)
+
+    # Nothing but one vector is another: that is a version, too.
+    warehouse.merge(EMBEDDINGS, dense_rows({SENTENCES[5]: "moth"}))
+    third, _ = refreshed(warehouse, corpus(tmp_path), second.manifest.index_id, "c")
+    assert (third.manifest.changed, third.manifest.parent) == (1, second.manifest.index_id)
+    assert_same(third, rebuild(warehouse, third.manifest, tmp_path / "again"))

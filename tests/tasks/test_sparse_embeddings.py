@@ -8,22 +8,28 @@ import pyarrow as pa
 from models.fake import FAKE_SPARSE_ENCODER_ID, FakeSparseEncoder
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus
+from schemas.features import FEATURES
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
+from tasks.composition import PLAIN, Composition
 from tasks.run import Run, Silent
 from tasks.sparse_embeddings import embed_sparsely, encode_sparsely
-from tests.bundles import HEADINGS, SENTENCES, chunks_of, hash_of
+from tests.bundles import HEADINGS, SENTENCES, chunks_of, features_for, hash_of
 from warehouse.gates import judge, measure
 from warehouse.tables import Warehouse
 
 
 def sparse_night(
-    warehouse: Warehouse, encoder: FakeSparseEncoder, run_id: str, where: str = "here"
+    warehouse: Warehouse,
+    encoder: FakeSparseEncoder,
+    run_id: str,
+    where: str = "here",
+    composition: Composition = PLAIN,
 ) -> dict[str, object]:
     told = {"name": "test", "crawl": {"seeds": ["http://example.org/"]}}
     corpus = Corpus.model_validate(told | {"sparse_encoder": {"engine": "fake", "where": where}})
     run = Run(warehouse, corpus, run_id, date(2026, 1, 1), Silent())
     with run.stage("sparse") as stage:
-        embed_sparsely(stage, encoder.encoder_id, lambda: encoder)
+        embed_sparsely(stage, encoder.encoder_id, lambda: encoder, composition)
     return vars(stage.ledger)
 
 
@@ -56,6 +62,23 @@ def test_executors_encode_what_this_process_encodes(warehouse: Warehouse, tmp_pa
     rows = [stored_vectors(each) for each in (here, warehouse)]
     assert rows[0] == rows[1]
     assert len(rows[0]) == len(SENTENCES) + 1
+
+
+def test_a_vector_is_replaced_when_what_is_appended_has_changed(warehouse: Warehouse) -> None:
+    warehouse.add(CHUNKS, chunks_of(SENTENCES))
+    warehouse.add(FEATURES, features_for({SENTENCES[0]: "owl"}))
+    composition = Composition(features=(("keywords", "recipe"),))
+    encoder = FakeSparseEncoder()
+    written = [sparse_night(warehouse, encoder, "r1", composition=composition)["rows_out"]]
+    warehouse.merge(FEATURES, features_for({SENTENCES[0]: "nightjar"}))
+    written += [
+        sparse_night(warehouse, encoder, run_id, composition=composition)["rows_out"] for run_id in ("r2", "r3")
+    ]
+
+    assert written == [len(SENTENCES), 1, 0]
+    (vector,) = encoder.encode([f"{HEADINGS[0]}\n{SENTENCES[0]}\nkeywords: nightjar"]).vectors
+    expected = (composition.vectors_id(FAKE_SPARSE_ENCODER_ID), vector.terms.tolist(), vector.weights.tolist())
+    assert stored_vectors(warehouse)[hash_of(SENTENCES[0])] == expected
 
 
 def stored_vectors(warehouse: Warehouse) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Versions made of the one before: whatever changed, they answer as one that is written at once."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.encoder import SparseVector
-from models.fake import FAKE_ENCODER_ID
+from models.fake import FAKE_ENCODER_ID, FakeEncoder
 from schemas.errors import BundleError
 from tests.bundles import SENTENCES, chunks_of, features_for, hash_of, vectors_for
 from warehouse.bundle import Bundle, Source, build_bundle, open_bundle
@@ -35,19 +35,32 @@ class State:
     Attributes:
         sentences: passages, one of a page of its own each; a sentence may come twice.
         described: sentences with a feature, and what it says.
+        appended: sentences that are encoded with a word more, and the word.
     """
 
     sentences: tuple[str, ...]
     described: tuple[tuple[str, str], ...] = ()
+    appended: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def encoded(self) -> dict[str, str]:
+        """What is encoded of each sentence."""
+        more = dict(self.appended)
+        return {sentence: f"{sentence} {more.get(sentence, '')}" for sentence in self.sentences}
 
     def source(self) -> Source:
         rows = chunks_of(self.sentences)
+        hashes = [dict(self.appended).get(sentence, "nothing") for sentence in self.sentences]
+        rows = rows.append_column("input_hashes", pa.array(hashes, pa.string()))
         features = features_for(dict(self.described))
         versions, recipes = {"chunks": 1}, ("recipe",)
         return Source(rows, features, FAKE_ENCODER_ID, versions, sparse_encoder_id="sparse", asked_recipes=recipes)
 
     def built(self, root: Path) -> Bundle:
-        return build_bundle(root, self.source(), vectors_for(self.sentences), sparse_for(self.sentences))
+        return build_bundle(root, self.source(), self.vectors(), sparse_for(self.encoded))
+
+    def vectors(self) -> pa.Table:
+        return vectors_for(self.encoded)
 
     def part(self, hashes: set[str]) -> Source:
         whole, among = self.source(), pa.array(sorted(hashes), pa.string())
@@ -55,12 +68,16 @@ class State:
         return replace(whole, **{name: getattr(whole, name).filter(mask) for name, mask in keep.items()})
 
 
-def sparse_for(sentences: Sequence[str]) -> pa.Table:
-    """A term for each word, by its first letter."""
-    distinct = list(dict.fromkeys(sentences))
-    vectors = [sparse_of(sentence) for sentence in distinct]
+def sparse_for(encoded: Sequence[str] | Mapping[str, str]) -> pa.Table:
+    """A term for each word, by its first letter.
+
+    Args:
+        encoded: sentences, or what is encoded of each.
+    """
+    read = encoded if isinstance(encoded, Mapping) else {sentence: sentence for sentence in encoded}
+    vectors = [sparse_of(text) for text in read.values()]
     columns = {
-        "text_hash": pa.array([hash_of(sentence) for sentence in distinct], pa.string()),
+        "text_hash": pa.array([hash_of(sentence) for sentence in read], pa.string()),
         "terms": pa.array([vector.terms for vector in vectors], pa.list_(pa.int32())),
         "weights": pa.array([vector.weights for vector in vectors], pa.list_(pa.float32())),
     }
@@ -77,7 +94,7 @@ def extended(root: Path, parent: Bundle, before: State, after: State) -> Bundle:
     hashes = {hash_of(sentence) for sentence in {*before.sentences, *after.sentences}}
     touched = pa.array(sorted(hashes), pa.string())
     extension = Extension(parent, touched, after.part(hashes))
-    return extend_bundle(root, extension, vectors_for(after.sentences), sparse_for(after.sentences))
+    return extend_bundle(root, extension, after.vectors(), sparse_for(after.encoded))
 
 
 def answers(bundle: Bundle, found: Found) -> list[tuple[str, float]]:
@@ -109,13 +126,10 @@ def assert_same(one: Bundle, other: Bundle) -> None:
     assert everything[0] == everything[1] == set(one.stored.chunks["text_hash"].to_pylist())
 
 
-STATES = st.builds(
-    State,
-    st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12).map(tuple),
-    st.lists(st.tuples(st.sampled_from(TEXTS), st.sampled_from(WORDS)), max_size=4, unique_by=lambda pair: pair[0]).map(
-        tuple
-    ),
-)
+SAID = st.lists(
+    st.tuples(st.sampled_from(TEXTS), st.sampled_from(WORDS)), max_size=4, unique_by=lambda pair: pair[0]
+).map(tuple)
+STATES = st.builds(State, st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12).map(tuple), SAID, SAID)
 
 
 @given(st.lists(STATES, min_size=2, max_size=4))
@@ -129,7 +143,7 @@ def test_night_after_night_a_version_is_what_it_would_be_written_at_once(nights:
 
             assert_same(bundle, after.built(root / f"whole-{number}"))
             live = chunks_of(after.sentences)["chunk_id"]
-            assert check_bundle(bundle, live, vectors_for(after.sentences)) == {
+            assert check_bundle(bundle, live, after.vectors()) == {
                 "live_chunks_missing": 0.0,
                 "dead_chunks_present": 0.0,
                 "recall_at_10": 1.0,
@@ -175,6 +189,20 @@ def test_touched_texts_that_are_as_they_were_change_nothing(tmp_path: Path) -> N
 
     assert (extension.index_id, extension.changed) == (parent.manifest.index_id, 0)
     assert extend_bundle(tmp_path, extension, vectors_for([]), sparse_for(TEXTS)).folder == parent.folder
+
+
+def test_a_text_to_which_something_else_was_appended_is_written_with_its_new_vector(tmp_path: Path) -> None:
+    before = State(tuple(TEXTS), appended=((TEXTS[0], "heap"), (TEXTS[1], "lock")))
+    after = replace(before, appended=((TEXTS[0], "queue"), (TEXTS[1], "lock")))
+    parent = before.built(tmp_path)
+    bundle = extended(tmp_path, parent, before, after)
+
+    assert bundle.manifest.index_id != parent.manifest.index_id
+    assert (bundle.manifest.changed, bundle.manifest.segments, bundle.manifest.dead) == (1, (len(TEXTS), 1), 1)
+    (stored,) = bundle.dense.vectors(bundle.stored.numbers(pa.array([hash_of(TEXTS[0])])))
+    (vector,) = FakeEncoder().encode([f"Guide\n{TEXTS[0]} queue"]).vectors
+    assert stored == pytest.approx(vector)
+    assert parent.stored.unembedded(after.source().stored_chunks).to_pylist() == [hash_of(TEXTS[0])]
 
 
 def test_a_new_text_without_a_vector_is_refused_and_leaves_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Writes are idempotent, reads are pinnable, changes are net."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -104,6 +105,20 @@ def test_changes_see_deletion_and_nothing(warehouse: Warehouse) -> None:
     warehouse.merge(EMBEDDINGS, vectors("b"), vanish={"encoder_id": ["e"]})
     changed = warehouse.arrow(EMBEDDINGS, warehouse.changes(EMBEDDINGS, since)).to_pylist()
     assert [(row["text_hash"], row["change"]) for row in changed] == [("a", "delete")]
+
+
+def test_changes_reach_back_to_before_a_column_was_added(warehouse: Warehouse) -> None:
+    columns = tuple(field for field in EMBEDDINGS.columns if field.name != "input_hash")
+    older = replace(EMBEDDINGS, columns=columns)
+    before = Warehouse(warehouse.spark, warehouse.root)
+    before.append(older, vectors("a").drop_columns(["input_hash"]))
+    since = before.version(older)
+    before.append(older, vectors("b").drop_columns(["input_hash"]))
+    again = vectors("a").drop_columns(["input_hash"]).append_column("input_hash", pa.array(["digest"]))
+    warehouse.merge(EMBEDDINGS, again)
+    changed = warehouse.arrow(EMBEDDINGS, warehouse.changes(EMBEDDINGS, since)).to_pylist()
+    found = {row["text_hash"]: (row["change"], row["input_hash"]) for row in changed}
+    assert found == {"a": ("update", "digest"), "b": ("insert", None)}
 
 
 def test_pending_and_stream(warehouse: Warehouse) -> None:
