@@ -179,7 +179,7 @@ def _ranked(
 def ranked_chunks(stored: StoredFields, scored: Scored, results: int) -> list[dict[str, Any]]:
     """Passages of ranked texts, best first; those with one score as trec_eval puts them, by descending URL.
 
-    So ranks and scores measure alike, whichever of them a program goes by.
+    So trec_eval measures ranks and scores alike.
     """
     rows = [
         {"chunk_id": chunk_id, "url": url, "score": score}
@@ -191,9 +191,10 @@ def ranked_chunks(stored: StoredFields, scored: Scored, results: int) -> list[di
 
 
 def _as_run(ranked: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, float]]]:
+    """Ranks count, not scores: of passages that tie, ir-measures puts another first for RR@10 than for nDCG@10."""
     run: dict[str, list[tuple[str, float]]] = {}
     for row in ranked:
-        run.setdefault(row["query_id"], []).append((row["url"], row["score"]))
+        run.setdefault(row["query_id"], []).append((row["url"], -float(row["rank"])))
     return run
 
 

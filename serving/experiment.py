@@ -17,7 +17,7 @@ from serving.search import WINDOW, Scored
 from warehouse.bundle import Bundle
 from warehouse.segments import Found
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Raised by every change that can change a ranking or what is measured of it."""
 
 
