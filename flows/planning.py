@@ -1,7 +1,8 @@
 """Plans of a night or of a part of it: made without running anything, and refused once they are stale."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -89,8 +90,13 @@ def plan_run(run: Run, corpus: str, what: What) -> Plan:
     every = list(jobs(run))
     check_asked(run, part, what.recipe, every)
     chosen = [each for each in every if part in (None, each.part) and what.recipe in ("", each.name)]
-    remembered = remembered_stages(run.warehouse, _most_written(run.corpus))
-    planned = list(_stages(run, chosen, remembered))
+    # Beside each other: the first query of a session is mostly spent in one thread, on loading what plans it.
+    with ThreadPoolExecutor(1) as beside:
+        remembering = beside.submit(remembered_stages, run.warehouse, _most_written(run.corpus))
+        opened = {each.stage: _opened(run, each) for each in chosen}
+        counts = pending_counts(opened)
+        remembered = remembering.result()
+    planned = list(_stages(run, chosen, opened, counts, remembered))
     busy = any(stage.rows for stage in planned)
     if part is None:
         planned = [*_fixed(run, BEFORE, remembered), *planned]
@@ -205,10 +211,14 @@ def holes(run: Run) -> tuple[date, ...]:
     return tuple(day for day in days if day not in found)
 
 
-def _stages(run: Run, chosen: list[PlannedJob], remembered: Remembered) -> Iterator[StagePlan]:
+def _stages(
+    run: Run,
+    chosen: list[PlannedJob],
+    opened: Mapping[str, tuple[Stage, Backlog]],
+    counts: Mapping[str, int],
+    remembered: Remembered,
+) -> Iterator[StagePlan]:
     """Plans of the jobs, each with what those before it may add."""
-    opened = {each.stage: _opened(run, each) for each in chosen}
-    counts = pending_counts(opened)
     coming: dict[Part, int] = {}  # sources that the stages so far add to each part
     appended = 0  # features that are encoded the same night; queries are judged first, after the index is built
     for each in chosen:

@@ -138,7 +138,7 @@ class Warehouse:
 
     def pending(self, sources: DataFrame, results: DataFrame, key: Sequence[str]) -> DataFrame:
         """Sources without a result: the one way work left is found."""
-        return sources.join(results.select(*key).distinct(), list(key), "left_anti")
+        return sources.join(results.select(*key), list(key), "left_anti")
 
     def stream(self, frame: DataFrame, schema: pa.Schema, batch_rows: int) -> Iterator[pa.Table]:
         """Rows of a frame in batches of the given schema, in order, never all in memory at once.
