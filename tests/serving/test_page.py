@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from models.fake import FakeEncoder
 from serving.follow import LiveIndex
@@ -18,6 +19,7 @@ pytestmark = [
     pytest.mark.skipif(bool(missing_browser()), reason=f"this machine has no {missing_browser()}"),
 ]
 
+LONGEST_WAIT = 60.0
 RUN = "document.title='taken over'"
 HOSTILE = (
     f'A moth <script>{RUN}</script><img src=x onerror="{RUN}"><svg onload="{RUN}"> '
@@ -38,13 +40,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
 
 
 def search(page: WebDriver, query: str, mode: str, prf: str = "none") -> None:
-    """Fill in the form and send it, as a person does."""
+    """Fill in the form, send it, and wait until another page is there, as a person does."""
     box = page.find_element(By.NAME, "query")
     box.clear()
     box.send_keys(query)
     Select(page.find_element(By.NAME, "mode")).select_by_visible_text(mode)
     Select(page.find_element(By.NAME, "prf")).select_by_visible_text(prf)
     page.find_element(By.TAG_NAME, "button").click()
+    WebDriverWait(page, LONGEST_WAIT).until(staleness_of(box))
 
 
 def test_a_search_shows_passages_with_features_and_lineage(page: WebDriver) -> None:

@@ -48,7 +48,7 @@ def night(warehouse: Warehouse, documents: tuple[tuple[str, str, bool], ...]) ->
     with run.stage("deduplicate") as stage:
         deduplicate(stage)
     with run.stage("chunk") as stage:
-        chunk(stage, "encoder", FakeEncoder)
+        chunk(stage, FakeEncoder)
     ledger = vars(run.ledgers[0])
     return {
         **{name: ledger[name] for name in ("rows_in", "rows_out", "skipped", "detail", "versions_written")},

@@ -19,7 +19,7 @@ def night(warehouse: Warehouse, strategy: str, encoder: FakeEncoder) -> Ledger:
     corpus = Corpus.model_validate(settings)
     run = Run(warehouse, corpus, strategy, date(2026, 1, 1), Silent())
     with run.stage("chunk") as stage:
-        chunk(stage, "e", lambda: encoder)
+        chunk(stage, lambda: encoder)
     return stage.ledger
 
 
