@@ -221,8 +221,7 @@ def _metrics(
 
 def _unstamped(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
     """Rows of a table that the stage is still to stamp."""
-    schema = pa.schema([field for field in table.schema if field.name != "run_id"])
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=table.unstamped)
 
 
 def _compared(

@@ -74,7 +74,7 @@ def steps_of(run: Run, part: Part, recipe: str) -> list[Callable[[], object]]:
     if part in alone:
         return [partial(alone[part], run)]
     chosen = [each for each in jobs(run) if each.part is part and recipe in ("", each.name)]
-    return [partial(steps.write, run, [each.recipe for each in chosen if each.recipe])]
+    return [partial(steps.write, run, [each.order.asked for each in chosen if each.order])]
 
 
 def embed(run: Run) -> None:

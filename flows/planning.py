@@ -16,7 +16,7 @@ from flows.opening import open_run
 from models.opening import encoder_id, language_model_id, prompt_counter, sparse_encoder_id
 from schemas.catalog import TABLES
 from schemas.chunks import CHUNKS
-from schemas.corpus import Corpus, RecipeSettings
+from schemas.corpus import Corpus
 from schemas.errors import NightjarError, UnknownName
 from schemas.hashing import fingerprint
 from schemas.pages import PAGES
@@ -24,7 +24,7 @@ from schemas.runs import RUNS
 from tasks import documents, embeddings, passages, sparse_embeddings
 from tasks.composition import composition_of
 from tasks.job import Backlog
-from tasks.orders import backlog, orders
+from tasks.orders import Order, backlog, orders
 from tasks.parts import Part, part_of
 from tasks.planning import (
     TOKENS_OF_A_TURN,
@@ -40,7 +40,6 @@ from tasks.planning import (
     remembered_stages,
     text_tokens,
 )
-from tasks.recipes import load_recipe
 from tasks.run import Ledger, Run, Stage
 
 # Stages that are no jobs: they take what they take, whether there is little to do or much.
@@ -56,19 +55,19 @@ class PlannedJob:
 
     Attributes:
         producer_id: fingerprint of what does the work.
-        recipe: what the corpus file asks for, where a language model does it.
+        order: the recipe and what the corpus file asks for, where a language model does it.
     """
 
     stage: str
     part: Part
     producer_id: str
     job: Callable[[Stage], Backlog]
-    recipe: RecipeSettings | None = None
+    order: Order | None = None
 
     @property
     def name(self) -> str:
         """Name of the recipe, if it is one."""
-        return self.recipe.name if self.recipe else ""
+        return self.order.recipe.name if self.order else ""
 
 
 def plan(corpus: str, what: What) -> Plan:
@@ -92,7 +91,7 @@ def plan_run(run: Run, corpus: str, what: What) -> Plan:
     chosen = [each for each in every if part in (None, each.part) and what.recipe in ("", each.name)]
     # Beside each other: the first query of a session is mostly spent in one thread, on loading what plans it.
     with ThreadPoolExecutor(1) as beside:
-        remembering = beside.submit(remembered_stages, run.warehouse, _most_written(run.corpus))
+        remembering = beside.submit(remembered_stages, run.warehouse, _most_written(every))
         opened = {each.stage: _opened(run, each) for each in chosen}
         counts = pending_counts(opened)
         remembered = remembering.result()
@@ -124,7 +123,7 @@ def check_asked(run: Run, part: Part | None, recipe: str, every: Iterable[Planne
         UnknownName: the part has no such recipe.
         NightjarError: it has no dates, conditions or failures to choose by.
     """
-    known = [each.name for each in every if each.recipe and part in (None, each.part)]
+    known = [each.name for each in every if each.order and part in (None, each.part)]
     if recipe and recipe not in known:
         raise UnknownName("recipe", recipe, known)
     if part is Part.INDEX and run.selection.narrows:
@@ -143,7 +142,7 @@ def jobs(run: Run) -> Iterator[PlannedJob]:
     yield PlannedJob("chunk", Part.CHUNK, passages.chunker_of(corpus), cutting)
     for order in orders(corpus, corpus.recipes, language_model_id(corpus.language_model)) if corpus.recipes else ():
         work = partial(backlog, order=order)
-        yield PlannedJob(order.stage, part_of(order.recipe.table), order.recipe_id, work, order.asked)
+        yield PlannedJob(order.stage, part_of(order.recipe.table), order.recipe_id, work, order)
     encoding = partial(embeddings.encoding, encoder_id=encoder, open_encoder=open_encoder, composition=composition)
     yield PlannedJob("embed", Part.EMBED, composition.vectors_id(encoder), encoding)
     if corpus.sparse_encoder:
@@ -227,8 +226,8 @@ def _stages(
         more = coming.get(each.part, 0)
         if each.part is Part.EMBED and appended:
             more += min(appended, job.sources.count() - counts[each.stage])
-        if each.recipe and each.recipe.limit is not None:
-            more = min(more, each.recipe.limit)
+        if each.order and each.order.asked.limit is not None:
+            more = min(more, each.order.asked.limit)
         took = _expected(run, each, stage, job, remembered) if pending else remembered.of(each.stage)
         planned = plan_stage(each.stage, pending, more, took, run.corpus.language_model.price)
         if each.part is Part.EXTRACT:
@@ -247,19 +246,18 @@ def _expected(run: Run, each: PlannedJob, stage: Stage, job: Backlog, remembered
     if each.part is Part.EMBED:
         return took.reading(text_tokens(stage, job), Measured(written=0.0))
     settings = run.corpus.language_model
-    counter = prompt_counter(settings) if each.recipe else None
-    if counter is None:
+    counter = prompt_counter(settings) if each.order else None
+    if counter is None or each.order is None:
         return took
-    recipe = load_recipe(each.name, run.corpus.recipe_folders)
+    recipe = each.order.recipe
     turn = 0 if settings.engine == "fake" else TOKENS_OF_A_TURN  # the fake has no chat template
     prompt = prompt_tokens(stage, job, recipe, counter.count, turn)
     return took.reading(prompt, remembered.of_recipes(recipe.table), recipe.decoding.max_tokens)
 
 
-def _most_written(corpus: Corpus) -> dict[str, int]:
+def _most_written(every: Iterable[PlannedJob]) -> dict[str, int]:
     """Tokens that a request of each recipe's stage may write."""
-    ordered = orders(corpus, corpus.recipes, language_model_id(corpus.language_model)) if corpus.recipes else []
-    return {order.stage: order.recipe.decoding.max_tokens for order in ordered}
+    return {each.stage: each.order.recipe.decoding.max_tokens for each in every if each.order}
 
 
 def _texts_per_document(run: Run) -> float:

@@ -82,6 +82,11 @@ class Table:
     def schema(self) -> pa.Schema:
         return pa.schema(self.columns)
 
+    @property
+    def unstamped(self) -> pa.Schema:
+        """The schema of rows that are not stamped with their run yet."""
+        return pa.schema([field for field in self.columns if field.name != "run_id"])
+
     def comment_on(self, column_name: str) -> str:
         """What a column holds."""
         return (self.schema.field(column_name).metadata or {}).get(b"comment", b"").decode()

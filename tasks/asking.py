@@ -17,6 +17,5 @@ def ask(stage: Stage) -> None:
     if wanted.keys() == known:
         return
     rows = [{"question_id": key, "question": text, "source": "corpus", "live": True} for key, text in wanted.items()]
-    schema = pa.schema([field for field in QUESTIONS.schema if field.name != "run_id"])
-    merged = stage.merge(QUESTIONS, pa.Table.from_pylist(rows, schema=schema), vanish={"source": ["corpus"]})
+    merged = stage.merge(QUESTIONS, pa.Table.from_pylist(rows, QUESTIONS.unstamped), vanish={"source": ["corpus"]})
     stage.ledger.rows_out = merged.inserted + merged.updated

@@ -29,7 +29,7 @@ CODE_VERSION = 2
 DEFAULT_SIMILARITY = 0.4
 """Least cosine within a passage of strategy `semantic` where a corpus names none."""
 
-COLUMNS = pa.schema([field for field in CHUNKS.schema if field.name != "run_id"])
+COLUMNS = CHUNKS.unstamped
 """What `chunk_documents` hands back: a chunks row before the job stamps its run."""
 
 INHERITED = ("doc_id", "url", "directives", "licence", "withheld", "body_hash", "extractor_id", "ds", "live")

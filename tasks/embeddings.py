@@ -37,22 +37,31 @@ def encoding(
 ) -> Job:
     """Texts of live chunks in, vectors out."""
     settings = stage.run.corpus.encoder
-    if settings.where == "spark":
-        labour = on_spark(EMBEDDINGS, partial(_encode_there, settings, composition), composition)
-    else:
-        labour = here(lambda batch: encode_batch(batch, open_encoder(), composition), composition)
+    opened = partial(_opened, settings) if settings.where == "spark" else open_encoder
+    labour = labour_of(settings.where, EMBEDDINGS, partial(_encode, opened, composition), composition)
     return encoding_job(stage, EMBEDDINGS, encoder_id, labour, composition)
 
 
-def here(work: Work, composition: Composition) -> Labour:
-    """Batch after batch in this process."""
+@cache
+def _opened(settings: EncoderSettings) -> Encoder:
+    """The encoder of a Python worker of Spark's, which stays for its other tasks."""
+    return open_encoder(settings)
+
+
+def _encode(opened: Callable[[], Encoder], composition: Composition, sources: pa.Table) -> Outcome:
+    return encode_batch(sources, opened(), composition)
+
+
+def labour_of(where: str, table: Table, work: Work, composition: Composition) -> Labour:
+    """Batch after batch in this process, or in Spark's Python workers.
+
+    Args:
+        where: "here" or "spark".
+        table: of the vectors.
+    """
+    if where == "spark":
+        return ModelsOnSpark(work, composition.sources, table.unstamped)
     return InThisProcess(work, composition.sources, TEXTS_PER_COMMIT)
-
-
-def on_spark(table: Table, work: Work, composition: Composition) -> Labour:
-    """In Spark's Python workers."""
-    rows = pa.schema([field for field in table.schema if field.name != "run_id"])
-    return ModelsOnSpark(work, composition.sources, rows)
 
 
 def encoding_job(stage: Stage, table: Table, encoder_id: str, labour: Labour, composition: Composition) -> Job:
@@ -108,16 +117,6 @@ def _comparable(vectors: DataFrame, own: Column, sources: DataFrame) -> DataFram
 def _longest_first(pending: DataFrame, _: int) -> DataFrame:
     """Texts of one length share a forward pass without padding, and the time left is not flattered."""
     return pending.orderBy(F.desc("tokens"), "text_hash")
-
-
-def _encode_there(settings: EncoderSettings, composition: Composition, sources: pa.Table) -> Outcome:
-    return encode_batch(sources, _encoder(settings), composition)
-
-
-@cache
-def _encoder(settings: EncoderSettings) -> Encoder:
-    """The encoder of this Python worker, which stays for its other tasks."""
-    return open_encoder(settings)
 
 
 def encode_batch(sources: pa.Table, encoder: Encoder, composition: Composition = PLAIN) -> Outcome:

@@ -47,7 +47,7 @@ SOURCE = pa.schema(
 )
 """What `extract_pages` reads."""
 
-COLUMNS = pa.schema([field for field in DOCUMENTS.schema if field.name != "run_id"])
+COLUMNS = DOCUMENTS.unstamped
 """What `extract_pages` hands back: a documents row before the job stamps its run."""
 
 

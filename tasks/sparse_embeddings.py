@@ -13,7 +13,7 @@ from models.opening import open_sparse_encoder
 from schemas.corpus import SparseEncoderSettings
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
 from tasks.composition import PLAIN, Composition
-from tasks.embeddings import encoding_job, here, on_spark, rows_of
+from tasks.embeddings import encoding_job, labour_of, rows_of
 from tasks.job import Job, run_job
 from tasks.outcome import Outcome
 from tasks.run import Stage
@@ -31,21 +31,20 @@ def sparse_encoding(
 ) -> Job:
     """Texts of live chunks in, sparse vectors out."""
     settings = stage.run.corpus.sparse_encoder
-    if settings and settings.where == "spark":
-        labour = on_spark(SPARSE_EMBEDDINGS, partial(_encode_there, settings, composition), composition)
-    else:
-        labour = here(lambda batch: encode_sparsely(batch, open_encoder(), composition), composition)
+    where = settings.where if settings else "here"
+    opened = partial(_opened, settings) if settings and where == "spark" else open_encoder
+    labour = labour_of(where, SPARSE_EMBEDDINGS, partial(_encode, opened, composition), composition)
     return encoding_job(stage, SPARSE_EMBEDDINGS, encoder_id, labour, composition)
 
 
-def _encode_there(settings: SparseEncoderSettings, composition: Composition, sources: pa.Table) -> Outcome:
-    return encode_sparsely(sources, _encoder(settings), composition)
-
-
 @cache
-def _encoder(settings: SparseEncoderSettings) -> SparseEncoder:
-    """The encoder of this Python worker, which stays for its other tasks."""
+def _opened(settings: SparseEncoderSettings) -> SparseEncoder:
+    """The encoder of a Python worker of Spark's, which stays for its other tasks."""
     return open_sparse_encoder(settings)
+
+
+def _encode(opened: Callable[[], SparseEncoder], composition: Composition, sources: pa.Table) -> Outcome:
+    return encode_sparsely(sources, opened(), composition)
 
 
 def encode_sparsely(sources: pa.Table, encoder: SparseEncoder, composition: Composition = PLAIN) -> Outcome:

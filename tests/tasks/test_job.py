@@ -19,7 +19,6 @@ from tasks.run import Run, Silent, Stage
 from warehouse.tables import Warehouse
 
 SOURCE = pa.schema([("text_hash", pa.string())])
-COLUMNS = pa.schema([field for field in EMBEDDINGS.schema if field.name != "run_id"])
 
 
 def a_run(warehouse: Warehouse, run_id: str = "r1") -> Run:
@@ -34,7 +33,7 @@ def embed_all_but(bad: str) -> Callable[[pa.Table], Outcome]:
             raise RuntimeError("killed")
         rows = [{"text_hash": name, "encoder_id": "e", "vector": [1.0]} for name in names if name != bad]
         rejections = tuple(Rejection(name, Reason.EMPTY_TEXT, "nothing to embed") for name in names if name == bad)
-        return Outcome(pa.Table.from_pylist(rows, schema=COLUMNS), rejections, 10, 5)
+        return Outcome(pa.Table.from_pylist(rows, schema=EMBEDDINGS.unstamped), rejections, 10, 5)
 
     return work
 
