@@ -1,6 +1,6 @@
 """sentence-transformers inside this process."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.batches import in_batches
 from models.dense_vector import cut_dimension, unit_rows
 from models.encoder import Encoded
 from models.environment import prepare_environment
@@ -73,11 +74,14 @@ class SentenceTransformerEncoder:
     def _encode(self, texts: Sequence[str], prompt: str, encode: Callable[..., NDArray[Any]]) -> Encoded:
         counts = self._counter.count([prompt + text for text in texts])
         vectors = np.empty((len(texts), self.dimension), np.float32)
+
+        def made(places: list[int]) -> NDArray[Any]:
+            batch = [texts[place] for place in places]
+            return encode(batch, prompt=prompt, batch_size=len(batch), show_progress_bar=False)
+
         try:
-            for places in self._batches(counts):
-                batch = [texts[place] for place in places]
-                made = encode(batch, prompt=prompt, batch_size=len(batch), show_progress_bar=False)
-                vectors[places] = unit_rows(made, self.dimension)
+            for places, rows in in_batches(counts, self._batch_size, made, self._model.device.type):
+                vectors[places] = unit_rows(rows, self.dimension)
         except RuntimeError as error:
             raise ModelError(
                 f"the model fails: {' '.join(str(error).split())[:300]}",
@@ -85,12 +89,6 @@ class SentenceTransformerEncoder:
                 remedy="If memory is short, set a smaller batch_size under [encoder]",
             ) from error
         return Encoded(vectors, tokens=sum(counts))
-
-    def _batches(self, counts: Sequence[int]) -> Iterator[list[int]]:
-        """Places of texts of like numbers of tokens; the library itself goes by characters, which pads more."""
-        by_length = sorted(range(len(counts)), key=lambda place: -counts[place])
-        for start in range(0, len(by_length), self._batch_size):
-            yield by_length[start : start + self._batch_size]
 
 
 def _open(folder: Path, settings: EncoderSettings) -> "SentenceTransformer":

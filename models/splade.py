@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.batches import in_batches
 from models.encoder import Side, SparselyEncoded, SparseVector
 from models.environment import prepare_environment
 from models.folders import model_id
@@ -67,18 +68,24 @@ class SpladeEncoder:
         return self._encode(texts, "query", self._model.encode_query)
 
     def _encode(self, texts: Sequence[str], side: Side, encode: "Callable[..., Tensor]") -> SparselyEncoded:
-        if not texts:
-            return SparselyEncoded([], tokens=0)
+        counts = self._counter.count(texts)
+
+        def made(places: list[int]) -> "Tensor":
+            batch = [texts[place] for place in places]
+            return encode(batch, batch_size=len(batch), show_progress_bar=False, save_to_cpu=True)
+
+        vectors: dict[int, SparseVector] = {}
         try:
-            made = encode(list(texts), batch_size=self._batch_size, show_progress_bar=False, save_to_cpu=True)
+            for places, rows in in_batches(counts, self._batch_size, made, self._model.device.type):
+                heavy = (heaviest(vector, self._most.of(side)) for vector in _rows(rows))
+                vectors.update(zip(places, heavy, strict=True))
         except RuntimeError as error:
             raise ModelError(
                 f"the model fails: {' '.join(str(error).split())[:300]}",
                 where=str(self._folder),
                 remedy="If memory is short, set a smaller batch_size under [sparse_encoder]",
             ) from error
-        vectors = [heaviest(vector, self._most.of(side)) for vector in _rows(made)]
-        return SparselyEncoded(vectors, tokens=sum(self._counter.count(texts)))
+        return SparselyEncoded([vectors[place] for place in range(len(texts))], tokens=sum(counts))
 
 
 def _rows(made: "Tensor") -> Iterator[SparseVector]:
