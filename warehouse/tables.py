@@ -28,6 +28,8 @@ T = TypeVar("T")
 # commits of each. Tries are cheap beside what the rows of a batch have cost.
 ATTEMPTS = 60
 MOST_VALUES_IN_A_FILTER = 1000
+# Each broadcast costs a tenth of a second, which so few keys do not cost as words of the query.
+FEW_KEYS = 100
 # A task carries its rows, and is copied while it is packed: one of 150 MB took all memory.
 LARGEST_TASK_BYTES = 16 << 20
 
@@ -212,9 +214,11 @@ class Warehouse:
         # Reading the keys inside the writing query makes Delta see the dependency: a concurrent commit is a
         # conflict and not a duplicate. Only the batch's own keys leave the scan, so its cost hardly grows.
         stored = self.spark.read.format("delta").load(path).where(partition_filter(table, rows)).select(*key)
-        mine = F.broadcast(self.frame(rows.select(key)))
-        known = F.broadcast(stored.join(mine, key, "left_semi"))
-        new = self.frame(rows).join(known, key, "left_anti").select(*rows.column_names)
+        if len(rows) <= FEW_KEYS:
+            known = stored.where(_is_one_of(f"`{key[0]}`", rows.column(key[0])))
+        else:
+            known = stored.join(F.broadcast(self.frame(rows.select(key))), key, "left_semi")
+        new = self.frame(rows).join(F.broadcast(known), key, "left_anti").select(*rows.column_names)
         return self._engine.insert(new, path)
 
     def _merge(self, table: Table, rows: pa.Table, path: str, vanish: Mapping[str, Sequence[str]]) -> Merged:

@@ -32,7 +32,9 @@ def stored(warehouse: Warehouse, table: Table, **options: int) -> list[dict[str,
     return sorted(rows, key=lambda row: tuple(str(row[name]) for name in table.key))
 
 
-def test_append_writes_each_key_once(warehouse: Warehouse) -> None:
+@pytest.mark.parametrize("few", [0, 100])
+def test_append_writes_each_key_once(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr("warehouse.tables.FEW_KEYS", few)
     assert warehouse.append(EMBEDDINGS, vectors("a", "b", "a")) == 2
     assert warehouse.append(EMBEDDINGS, vectors("b", "c", value=0.5)) == 1
     rows = stored(warehouse, EMBEDDINGS)
