@@ -219,13 +219,16 @@ def _stages(
 ) -> Iterator[StagePlan]:
     """Plans of the jobs, each with what those before it may add."""
     coming: dict[Part, int] = {}  # sources that the stages so far add to each part
-    appended = 0  # features that are encoded the same night; queries are judged first, after the index is built
+    # Features that are encoded the same night; queries are judged first, after the index is built.
+    appended = late = 0
     for each in chosen:
         stage, job = opened[each.stage]
         pending = pending_by_reason(stage, job) if counts[each.stage] else {}
         more = coming.get(each.part, 0)
         if each.part is Part.EMBED and appended:
             more += min(appended, job.sources.count() - counts[each.stage])
+        if each.stage == "embed":
+            more += late
         if each.order and each.order.asked.limit is not None:
             more = min(more, each.order.asked.limit)
         took = _expected(run, each, stage, job, remembered) if pending else remembered.of(each.stage)
@@ -237,6 +240,8 @@ def _stages(
             coming |= {Part.FEATURES: texts, Part.QUERIES: texts, Part.EMBED: texts}
         if each.name in run.corpus.encode.features:
             appended += sum(pending.values())
+        if each.part is Part.FEATURES and each.name in run.corpus.encode.late:
+            late += sum(pending.values())
         yield planned
 
 

@@ -147,7 +147,7 @@ def build(run: Run) -> str | None:
         sparse, composition = run.corpus.sparse_encoder, composition_of(run.corpus)
         vectors_id = composition.vectors_id(encoder_id(run.corpus.encoder))
         sparse_id = composition.vectors_id(sparse_encoder_id(sparse)) if sparse else None
-        return refreshing.build(stage, vectors_id, feature_recipes(run.corpus), sparse_id)
+        return refreshing.build(stage, vectors_id, feature_recipes(run.corpus), sparse_id, composition.late)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False, task_run_name="round-trip-{run.corpus.name}-{run.ds}")

@@ -334,7 +334,7 @@ class SparseEncoderSettings(Settings):
 
 
 class EncodeSettings(Settings):
-    """What is encoded of a passage, densely and sparsely. Queries are encoded as they are."""
+    """What is encoded of a passage, densely and, but for `late`, sparsely. Queries are encoded as they are."""
 
     headings: bool = Field(True, description="the heading path, before the text")
     features: tuple[str, ...] = Field(
@@ -345,11 +345,16 @@ class EncodeSettings(Settings):
         description="recipe of table synthetic_queries whose kept queries are appended (doc2query); they are judged "
         "after the index is built, so that the next night encodes them",
     )
+    late: tuple[str, ...] = Field(
+        (),
+        description="recipes of table features or synthetic_queries whose texts are not appended but encoded by "
+        "themselves, each to a vector of its own; a passage is then as near to a query as the nearest of its vectors",
+    )
 
     @property
     def recipes(self) -> tuple[str, ...]:
-        """Names of all recipes whose rows are appended."""
-        return (*self.features, self.queries) if self.queries else self.features
+        """Names of all recipes whose rows are encoded."""
+        return (*self.features, *([self.queries] if self.queries else []), *self.late)
 
 
 class RecipeSettings(Settings):
@@ -493,6 +498,8 @@ class Corpus(Settings):
             if name not in asked:
                 known = ", ".join(asked) or "none"
                 raise ValueError(f"[encode] names {name!r}, which is none of the corpus's [[recipes]]; known: {known}")
+        if self.milvus and self.encode.late:
+            raise ValueError("[milvus] holds one vector of a passage, and late under [encode] gives it several")
         return self
 
     @property

@@ -8,7 +8,7 @@ EMBEDDINGS = Table(
     name="embeddings",
     comment="One dense vector of one text. A narrow table of its own: a merge of metadata never rewrites vectors.",
     columns=(
-        column("text_hash", pa.string(), "text it represents (chunks.text_hash)"),
+        column("text_hash", pa.string(), "text it represents: chunks.text_hash, or of what [encode] late encodes"),
         column(
             "encoder_id",
             pa.string(),

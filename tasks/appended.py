@@ -3,11 +3,10 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from schemas.features import FEATURES
-from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from tasks.composition import Composition
 from tasks.orders import given_chunks
 from tasks.run import Stage
+from tasks.written_about import written_about
 
 
 def with_appended(stage: Stage, texts: DataFrame, composition: Composition) -> DataFrame:
@@ -18,8 +17,7 @@ def with_appended(stage: Stage, texts: DataFrame, composition: Composition) -> D
     Args:
         texts: with the columns of `TEXTS`, each text once.
     """
-    given = given_chunks(stage).select("text_hash").distinct()
-    written = _written(stage, composition).join(given, "text_hash", "left_semi")
+    written = written_about(stage.read, composition.recipe_ids, given_chunks(stage))
     digests = F.md5(F.concat_ws(":", "recipe_id", "sample", "text"))
     found = written.groupBy("text_hash").agg(
         F.collect_list(F.struct("recipe_id", "sample", "text")).alias("appended"),
@@ -31,12 +29,3 @@ def with_appended(stage: Stage, texts: DataFrame, composition: Composition) -> D
     digest = F.coalesce("input_hash", F.md5(F.lit("")))
     joined = texts.join(found, "text_hash", "left")
     return joined.withColumns({"input_hash": digest, "tokens": (F.col("tokens") * longer).cast("int")}).drop("longer")
-
-
-def _written(stage: Stage, composition: Composition) -> DataFrame:
-    """What the recipes wrote: text_hash, recipe_id, sample and text. Queries that were not kept are left out."""
-    features = stage.read(FEATURES).select("text_hash", "recipe_id", F.lit(0).alias("sample"), "text")
-    kept = stage.read(SYNTHETIC_QUERIES).where("kept")
-    queries = kept.select("text_hash", "recipe_id", "sample", F.col("query").alias("text"))
-    wanted = F.col("recipe_id").isin(list(composition.recipe_ids))
-    return features.where(wanted).unionAll(queries.where(wanted))

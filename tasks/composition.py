@@ -57,11 +57,13 @@ class Composition:
         headings: the heading path stands before the text.
         features: names and recipe_ids of the features that are appended, in their order.
         queries: recipe_id of the queries that are appended; empty for none.
+        late: recipe_ids of what is encoded by itself (`tasks.late`).
     """
 
     headings: bool = True
     features: tuple[tuple[str, str], ...] = ()
     queries: str = ""
+    late: tuple[str, ...] = ()
 
     @property
     def recipe_ids(self) -> tuple[str, ...]:
@@ -71,8 +73,8 @@ class Composition:
 
     @property
     def composition_id(self) -> str:
-        """Fingerprint of what makes a text of a passage; empty for the plain one."""
-        if self == PLAIN:
+        """Fingerprint of what makes a text of a passage; empty for the plain one. What is late makes other texts."""
+        if self.headings and not self.recipe_ids:
             return ""
         features = [recipe_id for _, recipe_id in self.features]
         return fingerprint([TEMPLATE_VERSION, self.headings, features, self.queries])
@@ -117,24 +119,29 @@ def composition_of(corpus: Corpus) -> Composition:
     named = [recipe for recipe in corpus.recipes if recipe.name in asked.recipes]
     found = {order.recipe.name: order.recipe_id for order in orders(corpus, named, model_id)}
     features = tuple((name, found[name]) for name in asked.features)
-    return Composition(asked.headings, features, found.get(asked.queries, ""))
+    late = tuple(found[name] for name in asked.late)
+    return Composition(asked.headings, features, found.get(asked.queries, ""), late)
 
 
 def check_encode(corpus: Corpus) -> None:
-    """See to it that the recipes that [encode] names write what is appended from them.
+    """See to it that the recipes that [encode] names write what is encoded of them.
 
     Raises:
         CorpusError: one writes into another table, or its file says something that does not fit.
         UnknownName: there is no such recipe.
     """
-    wanted = [("features", name, FEATURES.name) for name in corpus.encode.features]
-    if corpus.encode.queries:
-        wanted.append(("queries", corpus.encode.queries, SYNTHETIC_QUERIES.name))
-    for key, name, table in wanted:
-        written = load_recipe(name, corpus.recipe_folders).table
-        if written != table:
-            raise CorpusError(
-                f"encode.{key} names {name!r}, which writes into table {written}",
-                where=corpus.name,
-                remedy=f"Name a recipe of table {table}",
-            )
+    asked = corpus.encode
+    wanted = [
+        ("features", asked.features, [FEATURES.name]),
+        ("queries", [asked.queries] if asked.queries else [], [SYNTHETIC_QUERIES.name]),
+        ("late", asked.late, [FEATURES.name, SYNTHETIC_QUERIES.name]),
+    ]
+    for key, names, tables in wanted:
+        for name in names:
+            written = load_recipe(name, corpus.recipe_folders).table
+            if written not in tables:
+                raise CorpusError(
+                    f"encode.{key} names {name!r}, which writes into table {written}",
+                    where=corpus.name,
+                    remedy=f"Name a recipe of table {' or '.join(tables)}",
+                )

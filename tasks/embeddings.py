@@ -18,6 +18,8 @@ from tasks.appended import with_appended
 from tasks.composition import PLAIN, TEXTS, Composition
 from tasks.job import Job, run_job
 from tasks.labour import InThisProcess, Labour
+from tasks.late import late_texts
+from tasks.orders import given_chunks
 from tasks.outcome import Outcome
 from tasks.run import Stage
 from tasks.spreading import ModelsOnSpark
@@ -39,7 +41,11 @@ def encoding(
     settings = stage.run.corpus.encoder
     opened = partial(_opened, settings) if settings.where == "spark" else open_encoder
     labour = labour_of(settings.where, EMBEDDINGS, partial(_encode, opened, composition), composition)
-    return encoding_job(stage, EMBEDDINGS, encoder_id, labour, composition)
+    texts = live_texts(stage)
+    if composition.late:
+        late = late_texts(stage.read, composition.late, stage.run.selection.of(given_chunks(stage)))
+        texts = texts.unionByName(late)
+    return encoding_job(stage, EMBEDDINGS, encoder_id, labour, composition, texts)
 
 
 @cache
@@ -64,8 +70,10 @@ def labour_of(where: str, table: Table, work: Work, composition: Composition) ->
     return InThisProcess(work, composition.sources, TEXTS_PER_COMMIT)
 
 
-def encoding_job(stage: Stage, table: Table, encoder_id: str, labour: Labour, composition: Composition) -> Job:
-    """Texts of live chunks in, rows of a table of vectors out.
+def encoding_job(
+    stage: Stage, table: Table, encoder_id: str, labour: Labour, composition: Composition, texts: DataFrame
+) -> Job:
+    """Texts in, rows of a table of vectors out.
 
     Plain texts are encoded once. Where something is appended, a text is encoded again whenever that has changed, and
     its vector is replaced.
@@ -73,9 +81,10 @@ def encoding_job(stage: Stage, table: Table, encoder_id: str, labour: Labour, co
     Args:
         table: with `text_hash` and `encoder_id` as its key.
         labour: from sources to rows.
+        texts: with the columns of `TEXTS`, each text once.
     """
     vectors, vectors_id = stage.read(table), composition.vectors_id(encoder_id)
-    own, sources, results = F.col("encoder_id") == vectors_id, _texts(stage), vectors
+    own, sources, results = F.col("encoder_id") == vectors_id, texts, vectors
     if composition.recipe_ids:
         sources = with_appended(stage, sources, composition)
         results = _comparable(vectors, own, sources)
@@ -101,7 +110,7 @@ def encoding_job(stage: Stage, table: Table, encoder_id: str, labour: Labour, co
     )
 
 
-def _texts(stage: Stage) -> DataFrame:
+def live_texts(stage: Stage) -> DataFrame:
     """Distinct texts of live chunks."""
     live = stage.run.selection.of(stage.read(CHUNKS).where("live"))
     return live.select(*(field.name for field in TEXTS)).dropDuplicates(["text_hash"])

@@ -1,6 +1,6 @@
 """What an index version is made of, read from pinned tables: all of it, or what changed since another version."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +9,23 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from schemas.chunks import CHUNKS
+from schemas.chunks import CHUNKS, SHOWN_TO_MODELS
 from schemas.embeddings import EMBEDDINGS
 from schemas.features import FEATURES
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
+from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from schemas.table import Table
 from schemas.vectors import replaceable
+from tasks.late import late_hashes
+from tasks.written_about import Read
 from warehouse.bundle import Bundle, Source
 from warehouse.manifest import Manifest, Wanted
 from warehouse.stored import INPUT_HASHES
 from warehouse.tables import Warehouse
 
-Read = Callable[[Table], DataFrame]  # a table at the version that counts
 VECTOR = ("text_hash", "vector")
+WRITTEN = (FEATURES, SYNTHETIC_QUERIES)
+NO_VECTORS = pa.schema([EMBEDDINGS.schema.field(name) for name in VECTOR]).empty_table()
 SPARSE_VECTOR = ("text_hash", "terms", "weights")
 
 
@@ -75,11 +79,26 @@ class IndexTables:
             self.wanted.parameters,
             self.wanted.sparse_encoder_id,
             self.wanted.recipe_ids,
+            self.wanted.late_recipes,
         )
 
     def vectors(self) -> pa.Table:
-        """Vectors of the live texts."""
-        return self._live(EMBEDDINGS, self.wanted.encoder_id, VECTOR)
+        """Vectors of the live texts, and after them those of what is encoded by itself beside them."""
+        own = self._live(EMBEDDINGS, self.wanted.encoder_id, VECTOR)
+        return pa.concat_tables([own, self.late_vectors().cast(own.schema)])
+
+    def late_vectors(self, among: "pa.Array[Any] | None" = None) -> pa.Table:
+        """Vectors of what is encoded by itself beside some texts, or beside the live ones: `text_hash` and `vector`."""
+        if not self.wanted.late_recipes:
+            return NO_VECTORS
+        encoded = self._of_encoder(EMBEDDINGS, self.wanted.encoder_id, VECTOR)
+        late = self._late().join(encoded.withColumnRenamed("text_hash", "late_hash"), "late_hash")
+        rows = self._rows(EMBEDDINGS, late.select("text_hash", "late_hash", "vector"), among)
+        return rows.sort_by([("text_hash", "ascending"), ("late_hash", "ascending")]).select(list(VECTOR))
+
+    def _late(self) -> DataFrame:
+        given = self.read(CHUNKS).where(SHOWN_TO_MODELS)
+        return late_hashes(self.read, self.wanted.late_recipes, given).select("text_hash", "late_hash").distinct()
 
     def sparse_vectors(self, among: "pa.Array[Any] | None" = None) -> pa.Table | None:
         """Learned sparse vectors of some texts, or of the live ones; None for an index without them."""
@@ -94,7 +113,7 @@ class IndexTables:
     def vectors_of(self, text_hashes: "pa.Array[Any]", since: Manifest) -> pa.Table:
         """Vectors of some texts, which were most likely written since a version: the table is read only for others."""
         if not len(text_hashes):
-            return pa.schema([EMBEDDINGS.schema.field(name) for name in VECTOR]).empty_table()
+            return NO_VECTORS
         feed = self._changes(EMBEDDINGS, since).where(F.col("encoder_id") == self.wanted.encoder_id)
         new = self._rows(EMBEDDINGS, feed.where("change != 'delete'").select(*VECTOR), text_hashes)
         rest = text_hashes.filter(pc.invert(pc.is_in(text_hashes, value_set=new["text_hash"])))
@@ -104,17 +123,25 @@ class IndexTables:
         # A feed says of no column that it is never null, a table does.
         return pa.concat_tables([new, old.cast(new.schema)])
 
-    def moved_since(self, bundle: Bundle) -> Moved:
-        """What the feeds of changes tell about the time since a bundle was built.
+    def passages_since(self, since: Manifest) -> pa.Table:
+        """Rows of the feed that tells what became of passages since a version was built.
 
         Raises:
             WarehouseError: the engine has no feed of changes, or it does not reach so far back.
         """
+        return self.warehouse.arrow(CHUNKS, self._changes(CHUNKS, since))
+
+    def moved_since(self, bundle: Bundle, rows: pa.Table) -> Moved:
+        """What the feeds of changes tell about the time since a bundle was built.
+
+        Args:
+            rows: `passages_since` then.
+        """
         since, passages = bundle.manifest, bundle.stored.chunks
-        rows = self.warehouse.arrow(CHUNKS, self._changes(CHUNKS, since))
         ids, hashes = passages["chunk_id"], passages["text_hash"]
         known: Any = pc.is_in(ids, value_set=rows["chunk_id"])
-        columns = [rows["text_hash"], hashes.filter(known), self._described_since(since), *self._replaced_since(since)]
+        columns = [rows["text_hash"], hashes.filter(known), self._described_since(since)]
+        columns += [*self._replaced_since(since), *self._late_since(since)]
         touched: Any = pa.chunked_array([part for column in columns for part in column.chunks], pa.string())
         touched = touched.combine_chunks().unique()
         unsure: Any = hashes.filter(pc.and_not(pc.is_in(hashes, value_set=touched), known)).combine_chunks().unique()
@@ -146,6 +173,17 @@ class IndexTables:
             found.append(self.warehouse.arrow(table, replaced)["text_hash"])
         return found
 
+    def _late_since(self, since: Manifest) -> "list[pa.ChunkedArray[Any]]":
+        """Texts beside which something was written, changed or taken away, or encoded."""
+        if not self.wanted.late_recipes:
+            return []
+        wanted = F.col("recipe_id").isin(list(self.wanted.late_recipes))
+        written = [self._changes(table, since).where(wanted).select("text_hash") for table in WRITTEN]
+        encoded = self._changes(EMBEDDINGS, since).where(F.col("encoder_id") == self.wanted.encoder_id)
+        new = self._late().join(encoded.select(F.col("text_hash").alias("late_hash")), "late_hash", "left_semi")
+        frames = [*written, new.select("text_hash")]
+        return [self.warehouse.arrow(EMBEDDINGS, frame.distinct())["text_hash"] for frame in frames]
+
     def _replaceable(self) -> list[tuple[Table, str]]:
         """Tables whose vectors may be replaced, each with the encoder_id of the wanted ones."""
         wanted = [(EMBEDDINGS, self.wanted.encoder_id), (SPARSE_EMBEDDINGS, self.wanted.sparse_encoder_id)]
@@ -158,8 +196,18 @@ class IndexTables:
             rows = self._rows(table, self._of_encoder(table, encoder_id, ("text_hash", "input_hash")), among)
             places: Any = pc.index_in(chunks["text_hash"], value_set=rows["text_hash"])
             columns.append(rows["input_hash"].take(places))
-        hashes = pc.binary_join_element_wise(*columns, " ", null_handling="skip") if columns else None
+        if self.wanted.late_recipes:
+            rows = self._rows(EMBEDDINGS, self._late_digests(), among)
+            columns.append(rows["digest"].take(pc.index_in(chunks["text_hash"], value_set=rows["text_hash"])))
+        hashes = pc.binary_join_element_wise(*columns, " ", null_handling="replace") if columns else None
         return chunks if hashes is None else chunks.append_column(INPUT_HASHES, hashes)
+
+    def _late_digests(self) -> DataFrame:
+        """For each text, a digest of what is encoded by itself beside it and has a vector."""
+        encoded = self._of_encoder(EMBEDDINGS, self.wanted.encoder_id, ("text_hash",))
+        late = self._late().join(encoded.withColumnRenamed("text_hash", "late_hash"), "late_hash", "left_semi")
+        together = F.md5(F.concat_ws(",", F.sort_array(F.collect_list("late_hash"))))
+        return late.groupBy("text_hash").agg(together.alias("digest"))
 
     def _changes(self, table: Table, since: Manifest) -> DataFrame:
         return self.warehouse.changes(table, since.table_versions[table.name], self.versions[table.name])
@@ -183,7 +231,8 @@ class IndexTables:
 
 def tables_of(wanted: Wanted) -> tuple[Table, ...]:
     """Tables that the rows of an index stand in."""
-    return (CHUNKS, EMBEDDINGS, FEATURES, *([SPARSE_EMBEDDINGS] if wanted.sparse_encoder_id else []))
+    sparse = [SPARSE_EMBEDDINGS] if wanted.sparse_encoder_id else []
+    return (CHUNKS, EMBEDDINGS, FEATURES, *sparse, *([SYNTHETIC_QUERIES] if wanted.late_recipes else []))
 
 
 def describable(features: pa.Table, chunks: pa.Table) -> pa.Table:

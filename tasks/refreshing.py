@@ -1,6 +1,7 @@
 """The refresh: an index version is built from pinned tables, checked, and made live by one atomic swap."""
 
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from pyspark.sql import functions as F
 
 from models.encoder import Encoder
 from schemas.chunks import CHUNKS
-from schemas.embeddings import EMBEDDINGS
 from schemas.errors import BundleError, WarehouseError
 from schemas.indexes import INDEXES
 from schemas.synthetic_queries import SYNTHETIC_QUERIES
@@ -30,7 +30,11 @@ from warehouse.tables import Warehouse
 
 
 def build(
-    stage: Stage, encoder_id: str, recipe_ids: Collection[str], sparse_encoder_id: str | None = None
+    stage: Stage,
+    encoder_id: str,
+    recipe_ids: Collection[str],
+    sparse_encoder_id: str | None = None,
+    late_recipes: Collection[str] = (),
 ) -> str | None:
     """Build an index version of the live chunks, unless the live one is of the same content.
 
@@ -39,6 +43,7 @@ def build(
     Args:
         recipe_ids: of the features that go into it.
         sparse_encoder_id: of the learned sparse vectors that go into it; None for none.
+        late_recipes: recipe_ids of what was encoded by itself beside the texts.
 
     Returns:
         The version's index_id; None where there is nothing to publish.
@@ -49,7 +54,8 @@ def build(
     run = stage.run
     settings = run.corpus.index
     parameters = Parameters(dense=settings.dense, flat_below=settings.flat_below, min_recall=settings.min_recall)
-    wanted = Wanted(encoder_id, tuple(sorted(recipe_ids)), sparse_encoder_id, parameters)
+    recipes, late = (tuple(sorted(each)) for each in (recipe_ids, late_recipes))
+    wanted = Wanted(encoder_id, recipes, sparse_encoder_id, parameters, late)
     versions = {table.name: run.pin(table) for table in tables_of(wanted)}
     tables = IndexTables(run.warehouse, stage.read, versions, wanted)
     live = run.live
@@ -172,17 +178,31 @@ def _whole_or_extension(stage: Stage, tables: IndexTables, live: Pointer | None)
     if live is None:
         return tables.source()
     try:
-        parent = _opened(stage.run, live.index_id, verify=True)
-        reason = why_whole(parent.manifest, tables.wanted, 0, budget)
+        manifest = read_manifest(indexes_folder(stage.run.corpus.warehouse) / live.index_id)
+        reason = why_whole(manifest, tables.wanted, 0, budget)
         if not reason:
-            moved = tables.moved_since(parent)
-            reason = why_whole(parent.manifest, tables.wanted, len(moved.touched), budget)
+            parent, rows = _parent_and_changes(stage.run, tables, manifest)
+            moved = tables.moved_since(parent, rows)
+            reason = why_whole(manifest, tables.wanted, len(moved.touched), budget)
     except (BundleError, WarehouseError) as error:
         reason = str(error)
     if reason:
         stage.ledger.detail = f"written anew: {reason}"
         return tables.source()
     return Extension(parent, moved.touched, tables.moved_source(moved))
+
+
+def _parent_and_changes(run: Run, tables: IndexTables, manifest: Manifest) -> tuple[Bundle, pa.Table]:
+    """The live version, verified, and what became of passages since: one is read from disk while Spark reads the other.
+
+    Raises:
+        BundleError: the version is damaged.
+        WarehouseError: no feed of changes reaches so far back.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        parent = pool.submit(_opened, run, manifest.index_id, verify=True)
+        rows = tables.passages_since(manifest)
+        return parent.result(), rows
 
 
 def _put(stage: Stage, tables: IndexTables, made: Source | Extension) -> Bundle:
@@ -194,7 +214,8 @@ def _put(stage: Stage, tables: IndexTables, made: Source | Extension) -> Bundle:
         stage.ledger.rows_out = bundle.manifest.chunks
         return bundle
     run.progress.note(f"building index {made.index_id}: {made.changed:,} texts changed")
-    vectors = tables.vectors_of(made.unembedded, since=made.parent.manifest)
+    own = tables.vectors_of(made.unembedded, since=made.parent.manifest)
+    vectors = pa.concat_tables([own, tables.late_vectors(made.added.text_hashes).cast(own.schema)])
     bundle = extend_bundle(root, made, vectors, tables.sparse_vectors(made.added.text_hashes))
     stage.ledger.rows_out = len(made.added.chunks)
     stage.ledger.skipped = bundle.manifest.chunks - stage.ledger.rows_out
@@ -204,12 +225,9 @@ def _put(stage: Stage, tables: IndexTables, made: Source | Extension) -> Bundle:
 def _vectors(stage: Stage, bundle: Bundle) -> pa.Table:
     """What a version's gate compares its vectors with: all, or those that its parent does not have."""
     run, manifest = stage.run, bundle.manifest
-    if manifest.parent is None:
-        texts = run.warehouse.frame(pa.table({"text_hash": bundle.stored.text_hashes}))
-        vectors = stage.read(EMBEDDINGS).where(F.col("encoder_id") == manifest.encoder_id)
-        found = vectors.join(texts, "text_hash", "left_semi").select("text_hash", "vector")
-        return run.warehouse.arrow(EMBEDDINGS, found)
     tables = IndexTables(run.warehouse, stage.read, manifest.table_versions, Wanted.of(manifest))
+    if manifest.parent is None:
+        return tables.vectors()
     parent = _opened(run, manifest.parent)
     return tables.vectors_of(parent.stored.unembedded(bundle.stored.chunks), since=parent.manifest)
 

@@ -13,7 +13,7 @@ from models.opening import open_sparse_encoder
 from schemas.corpus import SparseEncoderSettings
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
 from tasks.composition import PLAIN, Composition
-from tasks.embeddings import encoding_job, labour_of, rows_of
+from tasks.embeddings import encoding_job, labour_of, live_texts, rows_of
 from tasks.job import Job, run_job
 from tasks.outcome import Outcome
 from tasks.run import Stage
@@ -34,7 +34,7 @@ def sparse_encoding(
     where = settings.where if settings else "here"
     opened = partial(_opened, settings) if settings and where == "spark" else open_encoder
     labour = labour_of(where, SPARSE_EMBEDDINGS, partial(_encode, opened, composition), composition)
-    return encoding_job(stage, SPARSE_EMBEDDINGS, encoder_id, labour, composition)
+    return encoding_job(stage, SPARSE_EMBEDDINGS, encoder_id, labour, composition, live_texts(stage))
 
 
 @cache

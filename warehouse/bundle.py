@@ -19,7 +19,7 @@ from schemas.hashing import digest, fingerprint
 from schemas.passage import passage_text
 from schemas.vectors import query_encoder
 from warehouse.content import contents, total
-from warehouse.dense import DENSE_FILE, DenseIndex, vectors_of, write_dense
+from warehouse.dense import DENSE_FILE, DenseIndex, late_vectors_of, vectors_of, write_dense
 from warehouse.durable import put_folder
 from warehouse.lexical import LEXICAL_FOLDER, LexicalIndex, ScoredIndex, write_lexical
 from warehouse.manifest import (
@@ -63,6 +63,7 @@ class Source:
         table_versions: Delta version of each table the rows were read at.
         sparse_encoder_id: encoder of the learned sparse vectors; None for an index without them.
         asked_recipes: recipe_ids whose features were asked for, also where there were none.
+        late_recipes: recipe_ids of what was encoded by itself beside the texts.
     """
 
     chunks: pa.Table
@@ -72,6 +73,7 @@ class Source:
     parameters: Parameters = field(default_factory=Parameters)
     sparse_encoder_id: str | None = None
     asked_recipes: tuple[str, ...] = ()
+    late_recipes: tuple[str, ...] = ()
 
     @cached_property
     def index_id(self) -> str:
@@ -227,7 +229,8 @@ def build_bundle(root: str | Path, source: Source, vectors: pa.Table, sparse_vec
 
     Args:
         source: what is indexed.
-        vectors: `text_hash` and `vector` of every text, in any order; other texts may be among them.
+        vectors: `text_hash` and `vector` of every text, in any order; other texts may be among them. The first row of
+            a text is its own vector, further ones are late variants.
         sparse_vectors: `text_hash`, `terms` and `weights`, likewise, where the source names a sparse encoder.
 
     Raises:
@@ -315,7 +318,7 @@ def write_segment(
     matrix = vectors_of(text_hashes, vectors)
     write_rows(folder / CHUNKS_FILE, chunks)
     write_rows(folder / FEATURES_FILE, source.stored_features)
-    dense = write_dense(folder / DENSE_FILE, matrix, source.parameters)
+    dense = write_dense(folder / DENSE_FILE, matrix, source.parameters, late_vectors_of(text_hashes, vectors))
     write_lexical(folder / LEXICAL_FOLDER, passage_texts(chunks.take(first_rows)), source.parameters)
     if sparse_vectors is not None:
         write_sparse(folder / SPARSE_FOLDER, text_hashes, sparse_vectors)
@@ -338,6 +341,7 @@ def _write(folder: Path, source: Source, vectors: pa.Table, sparse_vectors: pa.T
         parameters=source.parameters,
         recipes=recipes_by_feature(features),
         asked_recipes=tuple(sorted(source.asked_recipes)),
+        late_recipes=source.late_recipes,
         chunks=len(chunks),
         texts=texts,
         features=len(features),

@@ -1,7 +1,12 @@
-"""The dense index: one unit vector per distinct text, searched by inner product with FAISS."""
+"""The dense index: a unit vector for each distinct text, searched by inner product with FAISS.
+
+A text may have late variants: further vectors, of what was written about it. It is as near as its nearest vector.
+"""
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,8 +20,10 @@ from schemas.errors import BundleError
 from warehouse.manifest import Dense, Parameters
 from warehouse.neighbours import dense_index
 from warehouse.segments import Found, Texts
+from warehouse.stored import read_rows, write_rows
 
 DENSE_FILE = "dense.faiss"
+LATE_FILE = "late.arrow"
 
 
 def vectors_of(text_hashes: pa.StringArray, vectors: pa.Table) -> NDArray[np.float32]:
@@ -41,6 +48,38 @@ def vectors_of(text_hashes: pa.StringArray, vectors: pa.Table) -> NDArray[np.flo
     return as_matrix(vectors["vector"].take(position))
 
 
+@dataclass(frozen=True)
+class LateVectors:
+    """Vectors that texts have beside their own.
+
+    Attributes:
+        numbers: int64, n, of the text of each; ascending.
+        vectors: float32, n by dimension.
+    """
+
+    numbers: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+
+
+def late_vectors_of(text_hashes: pa.StringArray, vectors: pa.Table) -> LateVectors:
+    """The vectors that texts have beside their own: all rows of a text but the first.
+
+    Args:
+        vectors: `text_hash` and `vector`.
+
+    Raises:
+        BundleError: the vectors differ in length.
+    """
+    numbers = np.asarray(pc.index_in(vectors["text_hash"], value_set=text_hashes).fill_null(-1), np.int64)
+    later = np.ones(len(numbers), np.bool_)
+    later[np.unique(numbers, return_index=True)[1]] = False
+    rows: NDArray[np.int64] = np.flatnonzero(later & (numbers >= 0))
+    if not len(rows):
+        return LateVectors(np.empty(0, np.int64), np.empty((0, 0), np.float32))
+    rows = rows[np.argsort(numbers[rows], kind="stable")]
+    return LateVectors(numbers[rows], as_matrix(vectors["vector"].take(rows)))
+
+
 def as_matrix(vectors: "pa.ChunkedArray[Any]") -> NDArray[np.float32]:
     """A column of lists of one length as a float32 matrix, rows by dimension.
 
@@ -54,21 +93,25 @@ def as_matrix(vectors: "pa.ChunkedArray[Any]") -> NDArray[np.float32]:
     return np.ascontiguousarray(lists.flatten().to_numpy(), dtype=np.float32).reshape(-1, lengths[0])
 
 
-def write_dense(path: Path, vectors: NDArray[np.float32], parameters: Parameters | None = None) -> Dense:
+def write_dense(
+    path: Path, vectors: NDArray[np.float32], parameters: Parameters | None = None, late: LateVectors | None = None
+) -> Dense:
     """Write an inner product index over the vectors, n by dimension.
 
     Args:
         parameters: say of which kind; those of every index, when left out.
+        late: vectors that the texts have beside these.
 
     Returns:
         Which kind it is.
 
     Raises:
+        BundleError: late vectors have another length.
         OSError: the disk is full or cannot be written.
     """
     import faiss
 
-    index, kind = dense_index(vectors, parameters or Parameters())
+    index, kind = dense_index(_with_late(path, vectors, late), parameters or Parameters())
     # Given a path, FAISS closes the file without looking, and a full disk goes unnoticed.
     with path.open("wb") as file:
         writer = faiss.PyCallbackIOWriter(file.write)  # type: ignore[attr-defined]
@@ -80,7 +123,7 @@ class DenseIndex:
     """Index files, memory-mapped: opening them reads next to nothing.
 
     Args:
-        path: of the first segment.
+        path: of the first segment; late variants lie beside it.
         later: paths of later segments.
         texts: of all segments; all of one segment, when left out.
 
@@ -90,12 +133,14 @@ class DenseIndex:
 
     def __init__(self, path: Path, *, later: Sequence[Path] = (), texts: Texts | None = None) -> None:
         self._indexes = [_read(each) for each in (path, *later)]
+        self._late = [_read_late(each) for each in (path, *later)]
         self._texts = texts or Texts.whole(self.size)
 
     @property
     def size(self) -> int:
-        """Vectors in the index, those of dead texts among them."""
-        return sum(int(index.ntotal) for index in self._indexes)
+        """Texts in the index, dead ones among them."""
+        vectors = sum(int(index.ntotal) for index in self._indexes)
+        return vectors - sum(len(numbers) for numbers in self._late)
 
     @property
     def dimension(self) -> int:
@@ -114,13 +159,34 @@ class DenseIndex:
         # busy cores, 40 ms against 11).
         faiss.omp_set_num_threads(1 if len(queries) == 1 else os.cpu_count() or 1)
         asked = np.ascontiguousarray(queries, np.float32)
-        pairs = zip(self._indexes, self._texts.alive_by_segment, strict=True)
-        found = self._texts.best([_living(index, alive, asked, k) for index, alive in pairs], k)
+        parts = zip(self._indexes, self._owners, self._texts.alive_by_segment, strict=True)
+        found = self._texts.best([_living(index, owners, alive, asked, k) for index, owners, alive in parts], k)
         most = min(k, self._texts.living)
         return Found(found.scores[:, :most], found.numbers[:, :most])
 
+    @cached_property
+    def late(self) -> LateVectors:
+        """The late variants of living texts."""
+        starts = self._texts.starts[:-1]
+        numbers = np.concatenate([late + start for late, start in zip(self._late, starts, strict=True)])
+        stored = [
+            index.reconstruct_n(index.ntotal - len(late), len(late))
+            for index, late in zip(self._indexes, self._late, strict=True)
+        ]
+        living = self._texts.alive[numbers]
+        order = np.argsort(numbers[living], kind="stable")
+        return LateVectors(numbers[living][order], np.concatenate(stored)[living][order])
+
+    @cached_property
+    def _owners(self) -> list[NDArray[np.int64] | None]:
+        """Of each segment, the text of each vector; None where every text has one vector."""
+        return [
+            np.concatenate([np.arange(index.ntotal - len(late)), late]) if len(late) else None
+            for index, late in zip(self._indexes, self._late, strict=True)
+        ]
+
     def vectors(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The stored vectors of texts, n by dimension."""
+        """The stored vectors of texts themselves, n by dimension."""
         wanted = np.asarray(numbers, np.int64)
         segments = np.searchsorted(self._texts.starts, wanted, side="right") - 1
         stored = np.empty((len(wanted), self.dimension), np.float32)
@@ -129,6 +195,23 @@ class DenseIndex:
             local = np.ascontiguousarray(wanted[here] - self._texts.starts[segment])
             stored[here] = self._indexes[segment].reconstruct_batch(local)
         return stored
+
+
+def _with_late(path: Path, vectors: NDArray[np.float32], late: LateVectors | None) -> NDArray[np.float32]:
+    """The vectors with the late ones after them; which texts those are of is written beside the index."""
+    if late is None or not len(late.numbers):
+        return vectors
+    if late.vectors.shape[1] != vectors.shape[1]:
+        lengths = [vectors.shape[1], late.vectors.shape[1]]
+        raise BundleError(f"vectors have lengths {lengths}, not one", where="dense index")
+    write_rows(path.with_name(LATE_FILE), pa.table({"number": pa.array(late.numbers)}))
+    return np.concatenate([vectors, late.vectors])
+
+
+def _read_late(path: Path) -> NDArray[np.int64]:
+    """Numbers of the texts that the last vectors of a segment are of."""
+    beside = path.with_name(LATE_FILE)
+    return np.asarray(read_rows(beside)["number"], np.int64) if beside.is_file() else np.empty(0, np.int64)
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401
@@ -154,19 +237,43 @@ def _search(index: Any, queries: NDArray[np.float32], k: int) -> tuple[Any, Any]
     return index.search(queries, k, params=everywhere)  # type: ignore[no-any-return]
 
 
-def _living(index: Any, alive: NDArray[np.bool_], queries: NDArray[np.float32], k: int) -> Found:  # noqa: ANN401
-    """The k best living texts of a segment: as many more are asked for as turn out to be dead."""
-    size, dead = len(alive), len(alive) - int(alive.sum())
-    asked = min(size, k + min(dead, k))
+def _living(
+    index: Any,  # noqa: ANN401
+    owners: NDArray[np.int64] | None,
+    alive: NDArray[np.bool_],
+    queries: NDArray[np.float32],
+    k: int,
+) -> Found:
+    """The k best living texts of a segment.
+
+    As many more vectors are asked for as turn out to be of dead texts, or of texts that are found already.
+
+    Args:
+        owners: text of each vector; None where they are the same.
+    """
+    size, dead = int(index.ntotal), len(alive) - int(alive.sum())
+    asked = min(size, k + min(dead, k) + (0 if owners is None else k))
     while True:
-        scores, numbers = _search(index, queries, asked)
-        if not dead:
-            return Found(scores, numbers)
+        scores, found = _search(index, queries, asked)
+        if not dead and owners is None:
+            return Found(scores, found)
+        numbers = found if owners is None else np.where(found < 0, -1, owners[found])
         held = (numbers >= 0) & alive[numbers]
-        if asked == size or held.sum(axis=1).min() >= min(k, size - dead):
+        if owners is not None:
+            held &= _first_in_row(numbers)
+        if asked == size or held.sum(axis=1).min() >= min(k, len(alive) - dead):
             break
         asked = min(size, 2 * asked)
     # Living ones first, each in its order.
     order = np.argsort(~held, axis=1, kind="stable")[:, : min(k, asked)]
     kept = np.where(held, numbers, -1)
     return Found(np.take_along_axis(scores, order, axis=1), np.take_along_axis(kept, order, axis=1))
+
+
+def _first_in_row(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where each number of a row stands for the first time in it."""
+    order = np.argsort(numbers, axis=1, kind="stable")
+    sorted_numbers = np.take_along_axis(numbers, order, axis=1)
+    first = np.ones(numbers.shape, np.bool_)
+    np.put_along_axis(first, order[:, 1:], sorted_numbers[:, 1:] != sorted_numbers[:, :-1], axis=1)
+    return first

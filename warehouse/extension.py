@@ -124,13 +124,12 @@ def why_whole(parent: Manifest, wanted: Wanted, touched: int, budget: Budget) ->
     Args:
         touched: texts that may have changed.
     """
-    made_as = (parent.encoder_id, parent.sparse_encoder_id, parent.parameters, parent.asked_recipes)
-    asked = (wanted.encoder_id, wanted.sparse_encoder_id, wanted.parameters, wanted.recipe_ids)
+    made_as = replace(Wanted.of(parent), recipe_ids=parent.asked_recipes)
     numbers = parent.texts + parent.dead
     reasons = {
         "the live version has an older format": parent.format < FORMAT,
         "the live version was built by other libraries": parent.libraries != library_versions(),
-        "other encoders, recipes or parameters": made_as != asked,
+        "other encoders, recipes or parameters": made_as != wanted,
         "few texts": parent.texts < budget.least_texts,
         "too many segments": len(parent.segments) >= budget.most_segments,
         "too many texts changed": parent.dead + touched > budget.most_dead * numbers,
@@ -144,7 +143,8 @@ def extend_bundle(
     """Write the bundle of a version that extends another, or open it where it is there already.
 
     Args:
-        vectors: `text_hash` and `vector` of the texts whose vector the parent does not have.
+        vectors: `text_hash` and `vector` of the texts whose vector the parent does not have, then late variants of
+            all texts that changed or came.
         sparse_vectors: `text_hash`, `terms` and `weights` of all texts that changed or came.
 
     Raises:

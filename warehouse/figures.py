@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from warehouse.bundle import Bundle
-from warehouse.dense import as_matrix, vectors_of
+from warehouse.dense import as_matrix, late_vectors_of, vectors_of
 
 RECALL_DEPTH = 10
 SAMPLE = 100
@@ -23,8 +23,8 @@ def check_bundle(bundle: Bundle, live_chunk_ids: "pa.ChunkedArray[Any]", vectors
 
     Args:
         live_chunk_ids: of all live passages.
-        vectors: `text_hash` and `vector` as the embeddings table has them: of every text, or for a version with a
-            parent of those that the parent does not have.
+        vectors: `text_hash` and `vector` as the embeddings table has them, a text's own first: of every text, or for
+            a version with a parent of those that the parent does not have.
 
     Returns:
         `live_chunks_missing` and `dead_chunks_present`, counts; `recall_at_10` of the dense index.
@@ -43,13 +43,16 @@ def recall(bundle: Bundle, vectors: pa.Table) -> float:
     The exact scores come from the vectors as they were handed in, by NumPy: a fault of the index's files, of their
     order or of the search itself shows. A found text counts if it scores at least as much as the exact tenth.
 
-    A version with a parent counts vectors that were not handed in as they are stored: its parent was measured by them.
+    A version with a parent counts vectors that were not handed in, and late variants, as they are stored: its parent
+    was measured by them.
     """
     exact = _handed_in(bundle, vectors)
     depth = min(RECALL_DEPTH, len(exact))
     sample = np.random.default_rng(SEED).permutation(len(exact))[:SAMPLE]
     queries = exact[sample]
-    scores = queries @ exact.T
+    whole = bundle.manifest.parent is None
+    late = late_vectors_of(bundle.stored.text_hashes, vectors) if whole else bundle.dense.late
+    scores = _nearest(queries @ exact.T, queries, _among_living(bundle, late.numbers), late.vectors)
     tenth = np.partition(scores, -depth, axis=1)[:, -depth]
     found = _among_living(bundle, bundle.dense.search(queries, depth).numbers)
     true_scores = np.where(found < 0, -np.inf, np.take_along_axis(scores, np.maximum(found, 0), axis=1))
@@ -62,7 +65,7 @@ def round_trip_ranks(
     """Where each synthetic query finds the text it was written for (Promptagator, arXiv 2209.11755, section 3.2).
 
     A rank is one more than the number of texts that score higher, so texts with equal scores share a rank.
-    Passages with the same text are one text.
+    Passages with the same text are one text. A text scores as its nearest vector that the search finds.
 
     Args:
         query_vectors: one query a row.
@@ -77,10 +80,30 @@ def round_trip_ranks(
     numbers = bundle.stored.numbers(pa.chunked_array([text_hashes], pa.string()))
     own_vectors = bundle.dense.vectors(np.maximum(numbers, 0))
     own = np.einsum("qd,qd->q", query_vectors, own_vectors)
-    scores = bundle.dense.search(query_vectors, depth).scores
-    better = np.sum(scores > own[:, np.newaxis] + ROUNDING, axis=1)
+    searched = bundle.dense.search(query_vectors, depth)
+    itself = searched.numbers == numbers[:, np.newaxis]
+    own = np.maximum(own, np.where(itself, searched.scores, -np.inf).max(axis=1, initial=-np.inf))
+    better = np.sum(searched.scores > own[:, np.newaxis] + ROUNDING, axis=1)
     found = (numbers >= 0) & (better < depth)
     return [int(rank) for rank in np.where(found, better + 1, 0)]
+
+
+def _nearest(
+    scores: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    places: NDArray[np.int64],
+    late: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Scores of texts, q by n, with those of the texts at some places raised to what their late variants score.
+
+    Args:
+        places: ascending, of the text of each late vector.
+    """
+    if not len(places):
+        return scores
+    texts, first = np.unique(places, return_index=True)
+    scores[:, texts] = np.maximum(scores[:, texts], np.maximum.reduceat(queries @ late.T, first, axis=1))
+    return scores
 
 
 def _handed_in(bundle: Bundle, vectors: pa.Table) -> NDArray[np.float32]:

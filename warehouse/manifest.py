@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.errors import BundleError
 
-# 1 kept finished BM25 scores, as bm25s writes them.
-FORMAT = 2
+# 1 kept finished BM25 scores, as bm25s writes them; 2 knew one vector a text.
+FORMAT = 3
 MANIFEST = "manifest.json"
 LIBRARIES = ("bm25s", "faiss-cpu", "numpy", "pyarrow", "PyStemmer", "scipy")
 REBUILD = "Roll back to another version, or build this one again: nightjar nightly CORPUS"
@@ -85,6 +85,7 @@ class Manifest(Frozen):
         content: of its rows, as `warehouse.content` adds it up, in hexadecimal digits.
         sparse_encoder_id: encoder of the learned sparse vectors; None for a bundle without them.
         asked_recipes: recipe_ids whose rows it was to have, also where there were none.
+        late_recipes: recipe_ids of what was encoded by itself beside the texts.
         segments: texts in each segment, dead ones among them; the first lies in the bundle's own folder.
         dead: texts that changed or are gone since their segment was written. `texts`, `chunks` and `features` are
             without them.
@@ -108,6 +109,7 @@ class Manifest(Frozen):
     content: str = ""
     sparse_encoder_id: str | None = None
     asked_recipes: tuple[str, ...] = ()
+    late_recipes: tuple[str, ...] = ()
     segments: tuple[int, ...] = ()
     dead: int = 0
     parent: str | None = None
@@ -127,19 +129,23 @@ class Wanted:
         recipe_ids: of its features, sorted.
         sparse_encoder_id: of its learned sparse vectors; None for an index without them.
         parameters: of its parts.
+        late_recipes: recipe_ids of what is encoded by itself, sorted.
     """
 
     encoder_id: str
     recipe_ids: tuple[str, ...]
     sparse_encoder_id: str | None = None
     parameters: Parameters = field(default_factory=Parameters)
+    late_recipes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Wanted":
         """What went into a version."""
         written = [recipe_id for recipe_ids in manifest.recipes.values() for recipe_id in recipe_ids]
         recipe_ids = tuple(sorted({*manifest.asked_recipes, *written}))
-        return cls(manifest.encoder_id, recipe_ids, manifest.sparse_encoder_id, manifest.parameters)
+        return cls(
+            manifest.encoder_id, recipe_ids, manifest.sparse_encoder_id, manifest.parameters, manifest.late_recipes
+        )
 
 
 def differing_files(one: Manifest, other: Manifest) -> list[str]:

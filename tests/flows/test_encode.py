@@ -10,6 +10,7 @@ from flows.backfill import backfill
 from flows.nightly import nightly
 from flows.opening import open_warehouse
 from flows.planning import plan
+from schemas.chunks import CHUNKS
 from schemas.corpus import load_corpus
 from schemas.errors import CorpusError
 from schemas.features import FEATURES
@@ -19,6 +20,7 @@ from tasks.planning import What, Why
 from tests.conftest import Night
 from tests.small_site import copy_night
 from warehouse.pointer import live_pointer
+from warehouse.tables import Warehouse
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 EMBED = What(part=Part.EMBED)
@@ -64,6 +66,37 @@ def test_texts_are_encoded_again_when_what_was_written_about_them_changes(night:
     assert (third["embed"], third["sparse"], third["index"] > 0) == (2, 2, True)
     assert answer(loaded, "xylophone", k=1, mode="sparse")
     assert live_pointer(loaded.warehouse).index_id not in (before, after)
+
+
+def test_what_is_late_is_encoded_beside_the_texts_and_searched(night: Night, tmp_path: Path) -> None:
+    corpus = with_encode(night, tmp_path, 'late = ["keywords", "query"]')
+    loaded = load_corpus(corpus)
+    warehouse, before = open_warehouse(loaded), live_pointer(loaded.warehouse).index_id
+    features = warehouse.arrow(FEATURES, warehouse.read(FEATURES)).to_pylist()
+    kept = warehouse.arrow(SYNTHETIC_QUERIES, warehouse.read(SYNTHETIC_QUERIES).where("kept")).to_pylist()
+    late = {row["text"] for row in features} | {row["query"] for row in kept}
+    planned = pending(corpus)
+    assert sum(planned["embed"].values()) == len(late)
+    assert planned["sparse"] == {}
+    first = written(nightly(corpus, "2026-01-02"))
+    assert (first["embed"], first["sparse"]) == (len(late), 0)
+    assert live_pointer(loaded.warehouse).index_id != before
+    best = answer(loaded, kept[0]["query"], k=1, mode="dense")[0]
+    assert (best["score"], best["text"]) == (pytest.approx(1), text_of(warehouse, kept[0]["text_hash"]))
+
+    again = written(nightly(corpus, "2026-01-03"))
+    assert (again["embed"], again["index"]) == (0, 0)
+
+
+def test_a_plan_tells_what_features_will_have_encoded_beside_texts(night: Night, tmp_path: Path) -> None:
+    corpus = with_encode(night, tmp_path, 'late = ["facts"]\n[[recipes]]\nname = "facts"\nlimit = 3')
+    planned = {stage.stage: stage for stage in plan(corpus, What()).stages}
+    assert (planned["features:facts"].rows, planned["embed"].more, planned["sparse"].more) == (3, 3, 0)
+
+
+def text_of(warehouse: Warehouse, text_hash: str) -> str:
+    stored = warehouse.read(CHUNKS).where(f"text_hash = '{text_hash}'").select("text").limit(1)
+    return str(warehouse.arrow(CHUNKS, stored)["text"][0])
 
 
 def test_a_plan_tells_which_texts_features_will_have_encoded_again(night: Night, tmp_path: Path) -> None:

@@ -73,6 +73,14 @@ def test_a_sparse_encoder_is_there_when_it_is_asked_for(tmp_path: Path) -> None:
             "file: Value error, [encode] names 'summry', which is none of the corpus's [[recipes]]; known: summary",
         ),
         (
+            f'name = "mine"\n{CRAWL}[encode]\nlate = ["query"]\n',
+            "file: Value error, [encode] names 'query', which is none of the corpus's [[recipes]]; known: none",
+        ),
+        (
+            f'name = "mine"\n{CRAWL}[encode]\nlate = ["query"]\n[[recipes]]\nname = "query"\n[milvus]\nuri = "a.db"\n',
+            "file: Value error, [milvus] holds one vector of a passage, and late under [encode] gives it several",
+        ),
+        (
             f'name = "mine"\n{CRAWL}[encode]\nqueries = "query"\n',
             "file: Value error, [encode] names 'query', which is none of the corpus's [[recipes]]; known: none",
         ),

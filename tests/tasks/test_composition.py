@@ -56,7 +56,7 @@ def test_only_the_plain_composition_leaves_the_encoders_own_id() -> None:
         Composition(True, (("summary", "s2"), ("keywords", "k1")), "q1"),
         Composition(True, WHOLE.features, "q2"),
     ]
-    assert PLAIN.vectors_id("encoder") == "encoder"
+    assert PLAIN.vectors_id("encoder") == Composition(late=("k1", "q1")).vectors_id("encoder") == "encoder"
     assert len({"encoder", *(each.vectors_id("encoder") for each in others)}) == 1 + len(others)
 
 
@@ -67,6 +67,8 @@ def test_a_corpus_names_recipes_and_their_ids_count() -> None:
     features = (("summary", id_of("summary")), ("keywords", id_of("keywords")))
     assert found == Composition(True, features, id_of("query"))
     assert found.recipe_ids == (id_of("summary"), id_of("keywords"), id_of("query"))
+    late = composition_of(corpus(late=["query", "keywords"]))
+    assert (late, late.recipe_ids) == (Composition(late=(id_of("query"), id_of("keywords"))), ())
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,10 @@ def test_a_corpus_names_recipes_and_their_ids_count() -> None:
             r"birds: encode\.features names 'query', which writes into table synthetic_queries\.",
         ),
         ({"features": ["context"]}, r"encode\.features names 'context', which writes into table contexts\."),
+        (
+            {"late": ["context"]},
+            r"late names .* contexts\. Name a recipe of table features or synthetic_queries",
+        ),
         ({"queries": "keywords"}, r"names 'keywords', which writes .* features\. Name a recipe of table synthetic_q"),
     ],
 )

@@ -1,6 +1,8 @@
 """The embed stage: the same vectors in this process and on Spark's executors, and again only what has changed."""
 
+from dataclasses import replace
 from datetime import date
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,44 @@ def test_executors_encode_what_this_process_encodes(
     assert vectors(here, composition) == vectors(warehouse, composition)
     assert vectors(here, composition).keys() == {hash_of(sentence) for sentence in SENTENCES}
     assert (mine.rows_in, mine.rows_out, mine.prompt_tokens) == (theirs.rows_in, theirs.rows_out, theirs.prompt_tokens)
+
+
+def late_hash(text: str) -> str:
+    return md5(f"late:{text}".encode()).hexdigest()
+
+
+@pytest.mark.parametrize("composition", [PLAIN, COMPOSED])
+@pytest.mark.parametrize("where", ["here", "spark"])
+def test_what_is_late_is_encoded_by_itself_once_and_stays(
+    warehouse: Warehouse, composition: Composition, where: str
+) -> None:
+    described(warehouse)
+    # Two texts have the same keywords.
+    warehouse.add(FEATURES, features_for({SENTENCES[3]: "sorted list"}))
+    late = replace(composition, late=("recipe", "asked"))
+    assert late.vectors_id(FAKE_ENCODER_ID) == composition.vectors_id(FAKE_ENCODER_ID)
+    assert encoded(warehouse, FakeEncoder(), composition).rows_out == len(SENTENCES)
+
+    assert encoded(warehouse, FakeEncoder(), late, where).rows_out == 2
+
+    query = f"about {SENTENCES[1]}"
+    stored = vectors(warehouse, composition)
+    assert stored.keys() == {*map(hash_of, SENTENCES), late_hash("sorted list"), late_hash(query)}
+    for text in ("sorted list", query):
+        assert stored[late_hash(text)] == pytest.approx(FakeEncoder().encode([text]).vectors[0])
+    again = encoded(warehouse, FakeEncoder(), late, where)
+    assert (again.rows_out, again.skipped) == (0, len(SENTENCES) + 2)
+
+
+def test_what_was_written_about_a_text_before_it_was_withheld_is_not_encoded(warehouse: Warehouse) -> None:
+    described(warehouse)
+    stored = warehouse.read(CHUNKS).where(f"text_hash = '{hash_of(SENTENCES[0])}'")
+    chunks = warehouse.arrow(CHUNKS, stored).to_pylist()
+    warehouse.merge(CHUNKS, CHUNKS.rows([{**row, "withheld": True} for row in chunks]))
+
+    encoded(warehouse, FakeEncoder(), Composition(late=("recipe",)))
+
+    assert vectors(warehouse).keys() == set(map(hash_of, SENTENCES))
 
 
 def test_a_vector_is_made_of_what_is_appended_and_again_only_when_that_changes(warehouse: Warehouse) -> None:

@@ -1,7 +1,8 @@
 """An index made of the live one and the tables' feeds of changes, beside one made of the whole tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
+from hashlib import md5
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,10 +14,11 @@ from schemas.corpus import Corpus, FolderSettings, IndexSettings
 from schemas.embeddings import EMBEDDINGS
 from schemas.features import FEATURES
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
+from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from schemas.vectors import vectors_id
 from tasks.refreshing import build, check, rebuild
 from tasks.run import Run, Silent
-from tests.bundles import SENTENCES, chunks_of, features_for, hash_of, vectors_for
+from tests.bundles import SENTENCES, chunks_of, features_for, hash_of, queries_for, vectors_for
 from tests.warehouse.test_extension import assert_same, sparse_for
 from warehouse.bundle import Bundle, indexes_folder, open_bundle
 from warehouse.pointer import swap_pointer
@@ -32,13 +34,13 @@ def corpus(root: Path, **index: float) -> Corpus:
 
 
 def refreshed(
-    warehouse: Warehouse, settings: Corpus, live: str | None, composition_id: str = ""
+    warehouse: Warehouse, settings: Corpus, live: str | None, composition_id: str = "", late: Sequence[str] = ()
 ) -> tuple[Bundle, str | None]:
     """What a refresh builds and its gate lets pass, made live in place of another; and what its ledger says."""
     dense, sparse = (vectors_id(each, composition_id) for each in (FAKE_ENCODER_ID, "sparse"))
     run = Run(warehouse, settings, "run", date(2026, 11, 23), Silent())
     with run.stage("index") as stage:
-        index_id = build(stage, dense, ["recipe"], sparse)
+        index_id = build(stage, dense, ["recipe"], sparse, late)
         detail = stage.ledger.detail
     assert index_id is not None
     with run.stage("gate") as stage:
@@ -148,3 +150,67 @@ def test_a_refresh_after_vectors_were_replaced_is_what_a_full_build_is(warehouse
     third, _ = refreshed(warehouse, corpus(tmp_path), second.manifest.index_id, "c")
     assert (third.manifest.changed, third.manifest.parent) == (1, second.manifest.index_id)
     assert_same(third, rebuild(warehouse, third.manifest, tmp_path / "again"))
+
+
+def answer(bundle: Bundle, asked: str) -> tuple[str, float]:
+    found = bundle.dense.search(FakeEncoder().encode([asked]).vectors, 1)
+    return bundle.stored.text_hashes[found.numbers[0, 0]].as_py(), found.scores[0, 0]
+
+
+@pytest.mark.slow
+def test_a_refresh_after_something_was_written_beside_texts_is_what_a_full_build_is(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    def encode(*texts: str) -> None:
+        warehouse.append(EMBEDDINGS, late_rows(*texts))
+
+    def next_version(live: Bundle | None) -> Bundle:
+        found, detail = refreshed(warehouse, corpus(tmp_path), live and live.manifest.index_id, late=("words", "asked"))
+        assert detail is None
+        if live is not None:
+            assert found.manifest.parent == live.manifest.index_id
+        assert_same(found, rebuild(warehouse, found.manifest, tmp_path / f"again-{found.manifest.index_id}"))
+        return found
+
+    warehouse.append(CHUNKS, chunks_of(SENTENCES))
+    warehouse.append(EMBEDDINGS, vectors_for(SENTENCES))
+    warehouse.append(SPARSE_EMBEDDINGS, sparse_rows(list(SENTENCES)))
+    warehouse.append(FEATURES, features_for({SENTENCES[0]: "barn owl", SENTENCES[1]: "moth"}, recipe_id="words"))
+    warehouse.append(SYNTHETIC_QUERIES, queries_for({SENTENCES[2]: True, SENTENCES[3]: False}))
+    encode("barn owl", f"about {SENTENCES[2]}")
+    first = next_version(None)
+    assert answer(first, "barn owl") == (hash_of(SENTENCES[0]), pytest.approx(1))
+    assert answer(first, f"about {SENTENCES[2]}") == (hash_of(SENTENCES[2]), pytest.approx(1))
+    assert answer(first, "moth")[1] < 0.99  # it has no vector yet
+
+    # One has a vector now, one says something else that has one already, one is no longer kept.
+    encode("moth")
+    warehouse.merge(FEATURES, features_for({SENTENCES[0]: "moth"}, recipe_id="words"))
+    warehouse.merge(SYNTHETIC_QUERIES, queries_for({SENTENCES[2]: False}))
+    second = next_version(first)
+    assert second.manifest.changed == 3
+    assert answer(second, "barn owl")[1] < 0.99
+    assert answer(second, f"about {SENTENCES[2]}")[1] < 0.99
+    moths = second.dense.search(FakeEncoder().encode(["moth"]).vectors, 2)
+    found = second.stored.text_hashes.take(pa.array(moths.numbers[0])).to_pylist()
+    assert set(found) == {hash_of(SENTENCES[0]), hash_of(SENTENCES[1])}
+    assert moths.scores[0] == pytest.approx([1, 1])
+
+    # A query is kept, and was encoded before.
+    warehouse.merge(SYNTHETIC_QUERIES, queries_for({SENTENCES[2]: True}))
+    third = next_version(second)
+    assert (third.manifest.changed, third.manifest.dead) == (1, 4)
+    assert answer(third, f"about {SENTENCES[2]}") == (hash_of(SENTENCES[2]), pytest.approx(1))
+
+
+def late_rows(*texts: str) -> pa.Table:
+    vectors = FakeEncoder().encode(texts).vectors
+    rows = [
+        {
+            "text_hash": md5(f"late:{text}".encode()).hexdigest(),
+            "encoder_id": FAKE_ENCODER_ID,
+            "vector": vector.tolist(),
+        }
+        for text, vector in zip(texts, vectors, strict=True)
+    ]
+    return EMBEDDINGS.rows([{**row, "run_id": "run"} for row in rows])

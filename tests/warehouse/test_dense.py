@@ -1,15 +1,21 @@
 """The dense index: what is stored comes back, and what cannot be stored is noticed."""
 
+import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from schemas.errors import BundleError
-from warehouse.dense import DenseIndex, as_matrix, vectors_of, write_dense
+from warehouse.dense import DenseIndex, LateVectors, as_matrix, vectors_of, write_dense
 from warehouse.manifest import Parameters
+from warehouse.segments import Texts
 
 VECTORS = np.array([[0.6, 0.8], [1.0, 0.0], [0.0, 1.0]], np.float32)
 
@@ -34,6 +40,55 @@ def test_the_largest_inner_products_come_first(index: DenseIndex) -> None:
 
 def test_no_more_is_found_than_there_is(index: DenseIndex) -> None:
     assert index.search(VECTORS[:1], 100).numbers.shape == (1, 3)
+
+
+@given(
+    st.integers(1, 12).flatmap(
+        lambda texts: st.tuples(
+            st.just(texts),
+            st.lists(st.integers(0, texts - 1), max_size=20),
+            st.lists(st.booleans(), min_size=texts, max_size=texts).filter(any),
+        )
+    ),
+    st.integers(1, 15),
+)
+@settings(deadline=None, max_examples=40)
+def test_a_text_is_as_near_as_the_nearest_of_its_vectors(layout: tuple[int, list[int], list[bool]], k: int) -> None:
+    count, beside, living = layout
+    random = np.random.default_rng(count + len(beside))
+    vectors, late, asked = (random.standard_normal((rows, 4), np.float32) for rows in (count, len(beside), 3))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "dense.faiss"
+        write_dense(path, vectors, late=LateVectors(np.sort(np.array(beside, np.int64)), late))
+        alive = np.array(living)
+        index = DenseIndex(path, texts=replace(Texts.whole(count), alive=alive))
+        found = index.search(asked, k)
+        assert index.size == count
+        assert np.array_equal(index.vectors(np.arange(count)), vectors)
+
+    scores = asked @ vectors.T
+    for number, vector in zip(sorted(beside), late, strict=True):
+        scores[:, number] = np.maximum(scores[:, number], asked @ vector)
+    scores[:, ~alive] = -np.inf
+    best = np.argsort(-scores, axis=1, kind="stable")[:, : min(k, alive.sum())]
+    assert np.array_equal(found.numbers, best)
+    assert found.scores == pytest.approx(np.take_along_axis(scores, best, axis=1), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
+def test_an_approximate_index_finds_texts_by_vectors_beside_them(tmp_path: Path, kind: Literal["ivf", "hnsw"]) -> None:
+    random, count = np.random.default_rng(3), 2_000
+    vectors, late = (random.standard_normal((rows, 8), np.float32) for rows in (count, 3 * count))
+    vectors, late = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (vectors, late))
+    made = write_dense(
+        tmp_path / "dense.faiss", vectors, Parameters(dense=kind), LateVectors(np.repeat(np.arange(count), 3), late)
+    )
+    index = DenseIndex(tmp_path / "dense.faiss")
+    assert made.kind == kind
+    found = index.search(late[:300], 5)
+    assert np.mean(found.numbers[:, 0] == np.repeat(np.arange(100), 3)) > 0.95
+    assert all(len(set(row)) == 5 for row in found.numbers.tolist())
+    assert np.array_equal(index.late.vectors, late)
 
 
 @pytest.mark.parametrize("rows", [1, 100_000])

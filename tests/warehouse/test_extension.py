@@ -36,11 +36,13 @@ class State:
         sentences: passages, one of a page of its own each; a sentence may come twice.
         described: sentences with a feature, and what it says.
         appended: sentences that are encoded with a word more, and the word.
+        late: sentences beside which a word is encoded by itself, and the word; a sentence may have several.
     """
 
     sentences: tuple[str, ...]
     described: tuple[tuple[str, str], ...] = ()
     appended: tuple[tuple[str, str], ...] = ()
+    late: tuple[tuple[str, str], ...] = ()
 
     @property
     def encoded(self) -> dict[str, str]:
@@ -50,17 +52,31 @@ class State:
 
     def source(self) -> Source:
         rows = chunks_of(self.sentences)
-        hashes = [dict(self.appended).get(sentence, "nothing") for sentence in self.sentences]
+        hashes = [self._input_hash(sentence) for sentence in self.sentences]
         rows = rows.append_column("input_hashes", pa.array(hashes, pa.string()))
         features = features_for(dict(self.described))
         versions, recipes = {"chunks": 1}, ("recipe",)
         return Source(rows, features, FAKE_ENCODER_ID, versions, sparse_encoder_id="sparse", asked_recipes=recipes)
 
+    def _input_hash(self, sentence: str) -> str:
+        words = sorted(word for other, word in self.late if other == sentence)
+        return " ".join([dict(self.appended).get(sentence, "nothing"), *words])
+
     def built(self, root: Path) -> Bundle:
         return build_bundle(root, self.source(), self.vectors(), sparse_for(self.encoded))
 
-    def vectors(self) -> pa.Table:
-        return vectors_for(self.encoded)
+    def vectors(self, own: "pa.Array[pa.StringScalar] | None" = None) -> pa.Table:
+        """Own vectors, of some texts if they are named, then those of words beside any."""
+        rows = vectors_for(self.encoded)
+        if own is not None:
+            rows = rows.filter(pa.compute.is_in(rows["text_hash"], own))
+        late = sorted({(sentence, word) for sentence, word in self.late if sentence in self.sentences})
+        vectors = FakeEncoder().encode([word for _, word in late]).vectors
+        beside = {
+            "text_hash": pa.array([hash_of(sentence) for sentence, _ in late], pa.string()),
+            "vector": pa.array(vectors.tolist(), pa.list_(pa.float32())),
+        }
+        return pa.concat_tables([rows.select(list(beside)).cast(pa.table(beside).schema), pa.table(beside)])
 
     def part(self, hashes: set[str]) -> Source:
         whole, among = self.source(), pa.array(sorted(hashes), pa.string())
@@ -94,7 +110,7 @@ def extended(root: Path, parent: Bundle, before: State, after: State) -> Bundle:
     hashes = {hash_of(sentence) for sentence in {*before.sentences, *after.sentences}}
     touched = pa.array(sorted(hashes), pa.string())
     extension = Extension(parent, touched, after.part(hashes))
-    return extend_bundle(root, extension, after.vectors(), sparse_for(after.encoded))
+    return extend_bundle(root, extension, after.vectors(extension.unembedded), sparse_for(after.encoded))
 
 
 def answers(bundle: Bundle, found: Found) -> list[tuple[str, float]]:
@@ -129,7 +145,8 @@ def assert_same(one: Bundle, other: Bundle) -> None:
 SAID = st.lists(
     st.tuples(st.sampled_from(TEXTS), st.sampled_from(WORDS)), max_size=4, unique_by=lambda pair: pair[0]
 ).map(tuple)
-STATES = st.builds(State, st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12).map(tuple), SAID, SAID)
+LATE = st.lists(st.tuples(st.sampled_from(TEXTS), st.sampled_from(WORDS)), max_size=8, unique=True).map(tuple)
+STATES = st.builds(State, st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12).map(tuple), SAID, SAID, LATE)
 
 
 @given(st.lists(STATES, min_size=2, max_size=4))
@@ -205,6 +222,24 @@ def test_a_text_to_which_something_else_was_appended_is_written_with_its_new_vec
     assert parent.stored.unembedded(after.source().stored_chunks).to_pylist() == [hash_of(TEXTS[0])]
 
 
+def test_words_beside_a_text_come_and_go_with_it(tmp_path: Path) -> None:
+    lock, heap = FakeEncoder().encode(["lock", "heap"]).vectors
+    before = State(tuple(TEXTS), late=((TEXTS[0], "lock"), (TEXTS[1], "heap")))
+    after = replace(before, late=((TEXTS[1], "heap"), (TEXTS[2], "lock"), (TEXTS[2], "heap")))
+    parent = before.built(tmp_path)
+    bundle = extended(tmp_path, parent, before, after)
+
+    nearest = [answers(each, each.dense.search(lock[np.newaxis], 1))[0] for each in (parent, bundle)]
+    assert nearest == [(hash_of(TEXTS[0]), pytest.approx(1.0)), (hash_of(TEXTS[2]), pytest.approx(1.0))]
+    # Each text once, however many of its vectors are near.
+    both = answers(bundle, bundle.dense.search(heap[np.newaxis], 2))
+    assert {text_hash for text_hash, _ in both} == {hash_of(TEXTS[1]), hash_of(TEXTS[2])}
+    assert (bundle.manifest.changed, bundle.manifest.segments) == (2, (len(TEXTS), 2))
+    assert bundle.dense.size == len(TEXTS) + 2
+    assert len(bundle.dense.late.numbers) == 3
+    assert_same(bundle, after.built(tmp_path / "whole"))
+
+
 def test_a_new_text_without_a_vector_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     parent = FIRST.built(tmp_path)
     hashes = {hash_of(sentence) for sentence in {*FIRST.sentences, *SECOND.sentences}}
@@ -234,6 +269,7 @@ def test_a_damaged_shared_file_is_refused_by_name(tmp_path: Path) -> None:
         ({"sparse_encoder_id": None}, BUDGET, 1, "other encoders"),
         ({"parameters": Parameters(b=0.4)}, BUDGET, 1, "parameters"),
         ({"recipe_ids": ("new",)}, BUDGET, 1, "recipes"),
+        ({"late_recipes": ("new",)}, BUDGET, 1, "recipes"),
         ({}, replace(BUDGET, least_texts=len(TEXTS) + 1), 1, "few texts"),
         ({}, replace(BUDGET, most_segments=1), 1, "too many segments"),
         ({}, replace(BUDGET, most_dead=0.1), len(TEXTS) // 10, ""),

@@ -14,6 +14,7 @@ from schemas.passage import passage_text
 from tests.bundles import HEADINGS, SENTENCES, built, chunks_of, hash_of, source_of, vectors_for
 from warehouse.bundle import Bundle, build_bundle
 from warehouse.figures import check_bundle, recall, round_trip_ranks
+from warehouse.stored import write_rows
 
 
 def ids(sentences: list[str] | tuple[str, ...]) -> "pa.ChunkedArray[pa.StringScalar]":
@@ -63,6 +64,32 @@ def test_recall_sees_vectors_that_stand_in_the_wrong_order(tmp_path: Path) -> No
     faiss.write_index(swapped, str(bundle.folder / "dense.faiss"))
 
     assert recall(Bundle(bundle.folder, bundle.manifest), rows) < 0.2
+
+
+def test_recall_counts_vectors_beside_a_text_and_sees_them_with_other_texts(tmp_path: Path) -> None:
+    count, random = 120, np.random.default_rng(1)
+    sentences = [f"sentence {number}" for number in range(count)]
+    vectors = random.standard_normal((3 * count, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = pa.table({"text_hash": [hash_of(sentence) for sentence in sentences] * 3, "vector": list(vectors)})
+    bundle = build_bundle(tmp_path, source_of(sentences), rows)
+    assert recall(bundle, rows) == 1.0
+
+    numbers = np.roll(bundle.dense.late.numbers, 2)
+    write_rows(bundle.folder / "late.arrow", pa.table({"number": numbers}))
+
+    assert recall(Bundle(bundle.folder, bundle.manifest), rows) < 0.9
+
+
+def test_a_text_ranks_as_its_nearest_vector_does(tmp_path: Path) -> None:
+    asked = encoded("what is sorted")
+    beside = pa.table({"text_hash": [hash_of(SENTENCES[0])], "vector": asked.tolist()})
+    own = vectors_for(SENTENCES).select(["text_hash", "vector"])
+    rows = pa.concat_tables([own, beside.cast(own.schema)])
+    bundle = build_bundle(tmp_path, source_of(), rows)
+
+    assert round_trip_ranks(bundle, asked, [hash_of(SENTENCES[0])], depth=3) == [1]
+    assert round_trip_ranks(bundle, asked, [hash_of(SENTENCES[1])], depth=6)[0] > 1
 
 
 def test_a_query_that_is_its_own_text_ranks_first(bundle: Bundle) -> None:
