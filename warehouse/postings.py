@@ -1,7 +1,8 @@
 """Inverted lists, memory-mapped, and the exact search in them that BM25 and learned sparse retrieval share.
 
 A query adds up the lists of its terms and keeps the best, in compiled code that lets go of Python's lock: batches are
-spread over threads. Numba compiles it on first use and keeps the machine code beside this file.
+spread over threads. Numba compiles it on first use and keeps the machine code beside this file. Indices are unsigned
+there: for a signed one it asks each time whether it counts from the end.
 """
 
 import os
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 STARTS, TEXTS, VALUES = "starts.npy", "texts.npy", "values.npy"
 # Below, starting threads costs more than they save.
 QUERIES_PER_THREAD = 8
+BLOCK = 128  # scores of which the largest is looked at first
 NONE = -1
 
 Search = Callable[[tuple[NDArray[Any], ...]], tuple[NDArray[np.float32], NDArray[np.int64]]]
@@ -164,8 +166,8 @@ def _saturated(starts, texts, values, norms, query_starts, columns, weights, ali
     for query in range(queries):
         for term in range(query_starts[query], query_starts[query + 1]):
             weight = weights[term]
-            for place in range(starts[columns[term]], starts[columns[term] + 1]):
-                text, value = texts[place], np.float32(values[place])
+            for place in range(np.uint64(starts[columns[term]]), np.uint64(starts[columns[term] + 1])):
+                text, value = np.uint32(texts[place]), np.float32(values[place])
                 scores[text] += weight * (value / (value + norms[text]))
         _take_best(scores, alive, best_scores[query], best_texts[query])
     return best_scores, best_texts
@@ -179,8 +181,8 @@ def _plain(starts, texts, values, query_starts, columns, weights, alive, k):  # 
     for query in range(queries):
         for term in range(query_starts[query], query_starts[query + 1]):
             weight = weights[term]
-            for place in range(starts[columns[term]], starts[columns[term] + 1]):
-                scores[texts[place]] += weight * np.float32(values[place])
+            for place in range(np.uint64(starts[columns[term]]), np.uint64(starts[columns[term] + 1])):
+                scores[np.uint32(texts[place])] += weight * np.float32(values[place])
         _take_best(scores, alive, best_scores[query], best_texts[query])
     return best_scores, best_texts
 
@@ -190,16 +192,25 @@ def _take_best(scores, alive, best_scores, best_texts):  # type: ignore[no-untyp
     """Move the best scores above 0 out of all, and set all back to 0."""
     heap: Any = [(np.float32(0), np.int64(0))]
     heappop(heap)
-    least = np.float32(0)
-    for text in range(len(scores)):
-        # An equal score of a later text is no better, so that a comparison of scores is enough.
-        if scores[text] > least and alive[text]:
-            if len(heap) < len(best_scores):
-                heappush(heap, (scores[text], -text))
-            else:
-                heapreplace(heap, (scores[text], -text))
-            if len(heap) == len(best_scores):
-                least = heap[0][0]
+    least = np.zeros(1, np.float32)
+    # Bits of numbers from 0 up are in the same order, and of integers a processor finds the largest of many at once.
+    bits, least_bits = scores.view(np.int32), least.view(np.int32)
+    for begin in range(0, len(scores), BLOCK):
+        end = min(begin + BLOCK, len(scores))
+        most = np.int32(0)
+        for text in range(np.uint64(begin), np.uint64(end)):
+            most = max(most, bits[text])
+        if most <= least_bits[0]:
+            continue
+        for text in range(begin, end):
+            # An equal score of a later text is no better, so that a comparison of scores is enough.
+            if scores[text] > least[0] and alive[text]:
+                if len(heap) < len(best_scores):
+                    heappush(heap, (scores[text], -text))
+                else:
+                    heapreplace(heap, (scores[text], -text))
+                if len(heap) == len(best_scores):
+                    least[0] = heap[0][0]
     scores[:] = 0
     for place in range(len(heap) - 1, -1, -1):
         best_scores[place], text = heappop(heap)
