@@ -146,7 +146,7 @@ def _core() -> "Core":
     return Core()
 
 
-def _transformer_of(model: "SentenceTransformer") -> "Transformer":
+def _transformer_of(model: "SentenceTransformer") -> Any:  # noqa: ANN401
     from sentence_transformers.base.modules import Transformer
 
     first = model[0]
