@@ -1,12 +1,14 @@
 """From pending passages to committed vectors, beside `SentenceTransformer.encode` over the same texts.
 
-    python -m bench.embedding [--corpus FILE] [--texts N] [--rounds N] [--precision NAME] [--json]
+    python -m bench.embedding [--corpus FILE] [--texts N] [--rounds N] [--precision NAME]
+                              [--backend NAME] [--json]
 
 The library encodes the texts batch by batch as they come, and all at once, which it sorts by their length in
 characters; both times it stores nothing. Ours finds the texts in the table, encodes them and commits every vector.
 All three have the same model, batch size and precision, in this process, in turn; the best of the rounds counts.
-With another precision than float32, ours is also timed in float32. FILE is a corpus in BEIR's format; without it
-the texts are made of words of Python's own documentation, of lengths as passages have them.
+The library runs in torch, ours in the backend; where ours is not torch in float32, that is also timed. FILE is a
+corpus in BEIR's format; without it the texts are made of words of Python's own documentation, of lengths as passages
+have them.
 """
 
 import json
@@ -153,27 +155,28 @@ def main(
     count: Annotated[int, typer.Option("--texts", min=1, help="distinct texts that are encoded")] = 2000,
     rounds: Annotated[int, typer.Option(min=1, help="times that each way runs")] = 2,
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or int8")] = "float32",
+    backend: Annotated[str, typer.Option(help="torch or openvino, for ours alone")] = "torch",
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
 ) -> None:
     """Time ours and the library's over the same texts."""
-    settings = EncoderSettings.model_validate({"precision": precision})
+    settings = EncoderSettings.model_validate({"precision": precision, "backend": backend})
     texts = read_texts(corpus, count) if corpus else made_texts(count)
     model, batch = library(settings), settings.batch_size
-    encoder = open_encoder(settings)  # another precision passes its parity gate here, or the run ends
+    encoder = open_encoder(settings)  # another precision or backend passes its parity gate here, or the run ends
     ways = {
         "ours": ours(texts, settings, encoder),
         "arrival order": in_arrival_order(model, texts, batch),
         "own order": in_own_order(model, texts, batch),
     }
-    if precision != "float32":
-        exact = settings.model_copy(update={"precision": "float32"})
+    exact = settings.model_copy(update={"precision": "float32", "backend": "torch"})
+    if settings != exact:
         ways["ours, float32"] = ours(texts, exact, open_encoder(exact))
     ours(texts[:WARM_TEXTS], settings, encoder)()  # the JVM's first plans, and torch's first pass
     seconds = fastest(ways, rounds)
-    print_measured(compared(seconds, len(texts), precision), as_json)
+    print_measured(compared(seconds, len(texts), precision, backend), as_json)
 
 
-def compared(seconds: dict[str, float], texts: int, precision: str) -> list[Measured]:
+def compared(seconds: dict[str, float], texts: int, precision: str, backend: str = "torch") -> list[Measured]:
     """Seconds a thousand texts of ours beside each reference's; twice as fast is half of the seconds."""
     goals = {
         "arrival order": 1 / 2,
@@ -182,7 +185,7 @@ def compared(seconds: dict[str, float], texts: int, precision: str) -> list[Meas
     }
     scaled = {name: 1000 * taken / texts for name, taken in seconds.items()}
     return [
-        Measured(f"embed in {precision}, s per 1,000 texts", scaled["ours"], reference, name, goals[name])
+        Measured(f"embed in {precision} by {backend}, s/1,000 texts", scaled["ours"], reference, name, goals[name])
         for name, reference in scaled.items()
         if name != "ours"
     ]

@@ -77,16 +77,17 @@ def encoder_id(settings: EncoderSettings) -> str:
 
 
 def open_encoder(settings: EncoderSettings) -> Encoder:
-    """Load an encoder. One of another precision than float32 must prove first that it makes the same vectors.
+    """Load an encoder. One that is not torch's in float32 must prove first that it makes the same vectors.
 
     Raises:
         SetupError: there is no such model.
         ModelError: it does not load, or is not at parity with float32.
     """
     encoder = _loaded_encoder(settings)
-    if settings.precision != "float32":
-        reference = _loaded_encoder(settings.model_copy(update={"precision": "float32"}))
-        check_parity(encoder, reference, settings.min_parity, f"{settings.model} in {settings.precision}")
+    if (settings.backend, settings.precision) != ("torch", "float32"):
+        reference = _loaded_encoder(settings.model_copy(update={"backend": "torch", "precision": "float32"}))
+        by_backend = "" if settings.backend == "torch" else f" by {settings.backend}"
+        check_parity(encoder, reference, settings.min_parity, f"{settings.model} in {settings.precision}{by_backend}")
     return encoder
 
 

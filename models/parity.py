@@ -1,4 +1,4 @@
-"""The parity gate: an encoder in another precision must make the vectors of float32 before it may write any."""
+"""The parity gate: before it may write any, an encoder must make the vectors that torch makes in float32."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def check_parity(encoder: Encoder, reference: Encoder, least: float, where: str)
     """See to it that an encoder's vectors are near the reference's, on either side.
 
     Args:
-        reference: the same encoder in float32.
+        reference: the same encoder by torch in float32.
         least: smallest cosine that any text of the sample may have.
         where: what is checked, for messages.
 
@@ -45,5 +45,5 @@ def check_parity(encoder: Encoder, reference: Encoder, least: float, where: str)
             f"{least:g} is the least",
             where=where,
             left_behind="Nothing was written",
-            remedy='Set precision = "float32" or a smaller min_parity under [encoder]',
+            remedy='Set precision = "float32", backend = "torch", or a smaller min_parity under [encoder]',
         )

@@ -1,4 +1,4 @@
-"""Precisions that a model runs in: float32 is the reference, all others must come near it (`models.parity`)."""
+"""Precisions that a model runs in: torch's float32 is the reference, all others must come near it (`models.parity`)."""
 
 from typing import TYPE_CHECKING, Literal, TypeVar
 

@@ -13,7 +13,7 @@ from models.dense_vector import cut_dimension, unit_rows
 from models.encoder import Encoded
 from models.environment import prepare_environment
 from models.folders import model_id
-from models.precision import device_for, in_precision, loaded_as
+from models.precision import Precision, device_for, in_precision, loaded_as
 from models.tokens import TokenCounter
 from schemas.corpus import EncoderSettings
 from schemas.errors import ModelError
@@ -29,7 +29,10 @@ PASSAGE_PROMPTS = ("document", "passage", "corpus")
 
 def sentence_transformer_id(folder: Path, settings: EncoderSettings) -> str:
     """Fingerprint of an encoder: its folder (weights, tokenizer, pooling, prompts), settings and libraries."""
-    libraries = [f"{name} {version(name)}" for name in ("sentence-transformers", "transformers")]
+    names = ["sentence-transformers", "transformers"]
+    if settings.backend == "openvino":
+        names.append("openvino")
+    libraries = [f"{name} {version(name)}" for name in names]
     return fingerprint(
         {
             "model": model_id(folder),
@@ -48,8 +51,8 @@ class SentenceTransformerEncoder:
         folder: of the model.
 
     Raises:
-        ModelError: the folder holds no model that sentence-transformers opens, or its vectors are shorter than is
-            asked for.
+        ModelError: the folder holds no model that sentence-transformers opens, or its backend runs, or its vectors are
+            shorter than is asked for.
     """
 
     def __init__(self, folder: Path, settings: EncoderSettings) -> None:
@@ -93,18 +96,24 @@ class SentenceTransformerEncoder:
 
 def _open(folder: Path, settings: EncoderSettings) -> "SentenceTransformer":
     prepare_environment()
+    if settings.backend == "torch":
+        model = _loaded(folder, device_for(settings.precision), settings.precision)
+        return in_precision(model, settings.precision)
+    from models.openvino import run_by_openvino
+
+    return run_by_openvino(_loaded(folder, "cpu", "float32"), settings.precision, folder)
+
+
+def _loaded(folder: Path, device: str, precision: Precision) -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer
 
     try:
         model = SentenceTransformer(
-            str(folder),
-            local_files_only=True,
-            device=device_for(settings.precision),
-            model_kwargs={"dtype": loaded_as(settings.precision)},
+            str(folder), local_files_only=True, device=device, model_kwargs={"dtype": loaded_as(precision)}
         )
     except Exception as error:  # the libraries underneath raise types of their own
         raise ModelError(f"sentence-transformers cannot open it: {error}", where=str(folder)) from error
-    return in_precision(model.eval(), settings.precision)
+    return model.eval()
 
 
 def _prompt(asked: str | None, prompts: Mapping[str, str | None], names: Sequence[str]) -> str:

@@ -274,8 +274,16 @@ class EncoderSettings(Settings):
         "float32",
         description="that the model runs in; another than float32 must pass the parity gate when it is opened",
     )
+    backend: Literal["torch", "openvino"] = Field(
+        "torch",
+        description="that computes a sentence-transformers model; openvino runs on the CPU, in float32 or bfloat16, "
+        "and must pass the parity gate, too",
+    )
     min_parity: float = Field(
-        0.99, ge=-1, le=1, description="least cosine with the vectors of float32, for every text of a fixed sample"
+        0.99,
+        ge=-1,
+        le=1,
+        description="least cosine with the vectors of torch in float32, for every text of a fixed sample",
     )
 
     @model_validator(mode="after")
@@ -288,6 +296,14 @@ class EncoderSettings(Settings):
             raise ValueError(f"engine {self.engine} takes no prompts")
         if self.engine == "fake" and (self.dimension or self.precision != "float32"):
             raise ValueError("engine fake has one dimension and precision")
+        return self
+
+    @model_validator(mode="after")
+    def _of_backend(self) -> "EncoderSettings":
+        if self.backend == "openvino" and self.engine != "sentence-transformers":
+            raise ValueError(f"engine {self.engine} takes no other backend than torch")
+        if self.backend == "openvino" and self.precision == "int8":
+            raise ValueError("backend openvino runs in float32 or bfloat16, not in int8")
         return self
 
 

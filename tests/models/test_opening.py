@@ -18,7 +18,7 @@ from models.opening import (
 from schemas.corpus import EncoderSettings, LanguageModelSettings, SparseEncoderSettings
 from schemas.errors import SetupError
 
-HEAVY = ("torch", "vllm", "transformers", "sentence_transformers")
+HEAVY = ("torch", "vllm", "transformers", "sentence_transformers", "openvino")
 
 
 def test_fakes_open_and_say_who_they_are() -> None:
@@ -54,6 +54,7 @@ def test_identities_load_no_model_library(tmp_path: Path) -> None:
         "import sys; from models.opening import encoder_id, language_model_id, sparse_encoder_id;"
         "from schemas.corpus import EncoderSettings, LanguageModelSettings, SparseEncoderSettings;"
         f"encoder_id(EncoderSettings(model={str(tmp_path)!r}));"
+        f"encoder_id(EncoderSettings(backend='openvino', model={str(tmp_path)!r}));"
         f"encoder_id(EncoderSettings(engine='promptreps', model={str(tmp_path)!r}));"
         f"encoder_id(EncoderSettings(engine='last-token', model={str(tmp_path)!r}));"
         f"sparse_encoder_id(SparseEncoderSettings(model={str(tmp_path)!r}));"

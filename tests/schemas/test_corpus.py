@@ -69,6 +69,15 @@ def test_a_sparse_encoder_is_there_when_it_is_asked_for(tmp_path: Path) -> None:
             "sparse_encoder: Value error, engine prosper has no model of its own; name one",
         ),
         (
+            f'name = "mine"\n{CRAWL}[encoder]\nengine = "last-token"\nbackend = "openvino"',
+            "encoder: Value error, engine last-token takes no other backend than torch",
+        ),
+        (
+            f'name = "mine"\n{CRAWL}[encoder]\nbackend = "openvino"\nprecision = "int8"',
+            "encoder: Value error, backend openvino runs in float32 or bfloat16, not in int8",
+        ),
+        (f'name = "mine"\n{CRAWL}[encoder]\nbackend = "onnx"', "encoder.backend: Input should be 'torch' or"),
+        (
             f'name = "mine"\n{CRAWL}[encode]\nfeatures = ["summry"]\n[[recipes]]\nname = "summary"\n',
             "file: Value error, [encode] names 'summry', which is none of the corpus's [[recipes]]; known: summary",
         ),
