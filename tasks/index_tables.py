@@ -110,12 +110,18 @@ class IndexTables:
         rows = self._of_encoder(SPARSE_EMBEDDINGS, encoder_id, SPARSE_VECTOR)
         return self._rows(SPARSE_EMBEDDINGS, rows, among)
 
-    def vectors_of(self, text_hashes: "pa.Array[Any]", since: Manifest) -> pa.Table:
-        """Vectors of some texts, which were most likely written since a version: the table is read only for others."""
-        if not len(text_hashes):
-            return NO_VECTORS
+    def vectors_since(self, since: Manifest) -> pa.Table:
+        """Vectors that were written since a version was built: `text_hash` and `vector`.
+
+        Raises:
+            WarehouseError: the engine has no feed of changes, or it does not reach so far back.
+        """
         feed = self._changes(EMBEDDINGS, since).where(F.col("encoder_id") == self.wanted.encoder_id)
-        new = self._rows(EMBEDDINGS, feed.where("change != 'delete'").select(*VECTOR), text_hashes)
+        return self.warehouse.arrow(EMBEDDINGS, feed.where("change != 'delete'").select(*VECTOR))
+
+    def vectors_of(self, text_hashes: "pa.Array[Any]", new: pa.Table) -> pa.Table:
+        """Vectors of some texts; the table is read only for those that are not among new ones."""
+        new = new.filter(pc.is_in(new["text_hash"], value_set=text_hashes))
         rest = text_hashes.filter(pc.invert(pc.is_in(text_hashes, value_set=new["text_hash"])))
         if not len(rest):
             return new

@@ -17,7 +17,7 @@ from schemas.indexes import INDEXES
 from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from schemas.table import Table
 from tasks.index_gates import MOST_QUERIES, Evidence, Predecessor, judge_index
-from tasks.index_tables import IndexTables, tables_of
+from tasks.index_tables import NO_VECTORS, IndexTables, tables_of
 from tasks.judged import read_judged
 from tasks.run import Run, Stage
 from warehouse.bundle import Bundle, Source, build_bundle, indexes_folder, open_bundle
@@ -61,13 +61,13 @@ def build(
     live = run.live
     if live and _built_from(run, live) == versions:
         return None
-    made = _whole_or_extension(stage, tables, live)
+    made, new_vectors = _whole_or_extension(stage, tables, live)
     stage.ledger.rows_in = len(made.source.chunks) if isinstance(made, Extension) else len(made.chunks)
     if live and made.index_id in (live.index_id, *live.withdrawn):
         stage.ledger.skipped = stage.ledger.rows_in
         stage.ledger.detail = "the live index has this content" if made.index_id == live.index_id else "withdrawn"
         return None
-    bundle = _put(stage, tables, made)
+    bundle = _put(stage, tables, made, new_vectors)
     stage.append(INDEXES, INDEXES.rows([_index_row(run, bundle)]))
     return made.index_id
 
@@ -171,41 +171,46 @@ def _built_from(run: Run, live: Pointer) -> dict[str, int]:
         return {}
 
 
-def _whole_or_extension(stage: Stage, tables: IndexTables, live: Pointer | None) -> Source | Extension:
-    """What the new version is made of: the live one and what changed, or everything; the ledger says why."""
+def _whole_or_extension(stage: Stage, tables: IndexTables, live: Pointer | None) -> tuple[Source | Extension, pa.Table]:
+    """What the new version is made of: the live one and what changed, or everything; the ledger says why.
+
+    Returns:
+        Beside it the vectors that were written since the live one, where that is extended.
+    """
     settings = stage.run.corpus.index
     budget = Budget(settings.extend_from, settings.most_segments, settings.most_dead)
     if live is None:
-        return tables.source()
+        return tables.source(), NO_VECTORS
     try:
         manifest = read_manifest(indexes_folder(stage.run.corpus.warehouse) / live.index_id)
         reason = why_whole(manifest, tables.wanted, 0, budget)
         if not reason:
-            parent, rows = _parent_and_changes(stage.run, tables, manifest)
-            moved = tables.moved_since(parent, rows)
+            parent, passages, vectors = _parent_and_changes(stage.run, tables, manifest)
+            moved = tables.moved_since(parent, passages)
             reason = why_whole(manifest, tables.wanted, len(moved.touched), budget)
     except (BundleError, WarehouseError) as error:
         reason = str(error)
     if reason:
         stage.ledger.detail = f"written anew: {reason}"
-        return tables.source()
-    return Extension(parent, moved.touched, tables.moved_source(moved))
+        return tables.source(), NO_VECTORS
+    return Extension(parent, moved.touched, tables.moved_source(moved)), vectors
 
 
-def _parent_and_changes(run: Run, tables: IndexTables, manifest: Manifest) -> tuple[Bundle, pa.Table]:
-    """The live version, verified, and what became of passages since: one is read from disk while Spark reads the other.
+def _parent_and_changes(run: Run, tables: IndexTables, manifest: Manifest) -> tuple[Bundle, pa.Table, pa.Table]:
+    """The live version, verified, and what became of passages and vectors since, all read at the same time.
 
     Raises:
         BundleError: the version is damaged.
         WarehouseError: no feed of changes reaches so far back.
     """
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         parent = pool.submit(_opened, run, manifest.index_id, verify=True)
-        rows = tables.passages_since(manifest)
-        return parent.result(), rows
+        vectors = pool.submit(tables.vectors_since, manifest)
+        passages = tables.passages_since(manifest)
+        return parent.result(), passages, vectors.result()
 
 
-def _put(stage: Stage, tables: IndexTables, made: Source | Extension) -> Bundle:
+def _put(stage: Stage, tables: IndexTables, made: Source | Extension, new_vectors: pa.Table) -> Bundle:
     """Write the version and say in the ledger what of it is new."""
     run, root = stage.run, stage.run.corpus.warehouse
     if isinstance(made, Source):
@@ -214,7 +219,7 @@ def _put(stage: Stage, tables: IndexTables, made: Source | Extension) -> Bundle:
         stage.ledger.rows_out = bundle.manifest.chunks
         return bundle
     run.progress.note(f"building index {made.index_id}: {made.changed:,} texts changed")
-    own = tables.vectors_of(made.unembedded, since=made.parent.manifest)
+    own = tables.vectors_of(made.unembedded, new_vectors)
     vectors = pa.concat_tables([own, tables.late_vectors(made.added.text_hashes).cast(own.schema)])
     bundle = extend_bundle(root, made, vectors, tables.sparse_vectors(made.added.text_hashes))
     stage.ledger.rows_out = len(made.added.chunks)
@@ -229,7 +234,7 @@ def _vectors(stage: Stage, bundle: Bundle) -> pa.Table:
     if manifest.parent is None:
         return tables.vectors()
     parent = _opened(run, manifest.parent)
-    return tables.vectors_of(parent.stored.unembedded(bundle.stored.chunks), since=parent.manifest)
+    return tables.vectors_of(parent.stored.unembedded(bundle.stored.chunks), tables.vectors_since(parent.manifest))
 
 
 def _index_row(run: Run, bundle: Bundle) -> dict[str, Any]:

@@ -41,8 +41,8 @@ def write_sparse(folder: Path, text_hashes: pa.StringArray, vectors: pa.Table) -
         )
     rows = vectors.select(["terms", "weights"]).take(position).combine_chunks()
     terms = pc.list_flatten(rows["terms"]).to_numpy()
-    weights = pc.list_flatten(rows["weights"]).to_numpy().astype(np.float32)
-    ends = np.cumsum([0, *pc.list_value_length(rows["terms"]).to_pylist()])
+    weights = pc.list_flatten(rows["weights"]).to_numpy().astype(np.float32, copy=False)
+    ends = np.concatenate(([0], np.cumsum(pc.list_value_length(rows["terms"]).to_numpy())))
     columns = int(terms.max()) + 1 if len(terms) else 0
     folder.mkdir(parents=True, exist_ok=True)
     write_postings(folder, csr_matrix((weights, terms, ends), (len(text_hashes), columns)).tocsc())
