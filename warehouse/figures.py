@@ -113,10 +113,11 @@ def _handed_in(bundle: Bundle, vectors: pa.Table) -> NDArray[np.float32]:
     if bundle.manifest.parent is None:
         return vectors_of(stored.text_hashes, vectors)
     exact = bundle.dense.vectors(living)
-    numbers = stored.numbers(vectors["text_hash"])
-    if len(vectors):
-        handed = as_matrix(vectors["vector"])
-        exact[_among_living(bundle, numbers[numbers >= 0])] = handed[numbers >= 0]
+    # The first row of a text is its own vector.
+    numbers, rows = np.unique(stored.numbers(vectors["text_hash"]), return_index=True)
+    held = numbers >= 0
+    if held.any():
+        exact[_among_living(bundle, numbers[held])] = as_matrix(vectors["vector"].take(rows[held]))
     return exact
 
 

@@ -11,7 +11,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from math import log
 from pathlib import Path
 
@@ -67,6 +67,16 @@ class Analyser:
         return "" if word in self._stop_words else str(self._stem.stemWord(word))
 
 
+@cache
+def analyser_of(stemmer: str) -> Analyser:
+    """One for all indexes of a process, so that a word is stemmed once.
+
+    Raises:
+        UnknownName: there is no such stemmer.
+    """
+    return Analyser(stemmer)
+
+
 def write_lexical(folder: Path, texts: Iterable[str], parameters: Parameters) -> None:
     """Write an inverted file over the texts. Terms are numbered as they come, so that the bytes follow from the texts.
 
@@ -75,7 +85,7 @@ def write_lexical(folder: Path, texts: Iterable[str], parameters: Parameters) ->
     """
     from scipy.sparse import coo_matrix
 
-    analyser = Analyser(parameters.stemmer)
+    analyser = analyser_of(parameters.stemmer)
     vocabulary: dict[str, int] = {}
     occurrences, lengths = array("i"), array("i")
     for text in texts:
@@ -159,7 +169,7 @@ class LexicalIndex:
 
     def terms(self, text: str) -> list[str]:
         """The terms of a text, in order and with repetitions, as the index holds them."""
-        return self._analyser.terms(text)
+        return analyser_of(self._parameters.stemmer).terms(text)
 
     def terms_of(self, segment: int, texts: Iterable[str]) -> pa.Table:
         """In how many of some texts of a segment each term stands: `segment`, `column` and `texts`."""
@@ -181,10 +191,6 @@ class LexicalIndex:
         mean = terms / self._texts.living if terms else 1.0
         k1, b = self._parameters.k1, self._parameters.b
         return [(k1 * (1 - b + b * (held / mean))).astype(np.float32) for held in lengths]
-
-    @cached_property
-    def _analyser(self) -> Analyser:
-        return Analyser(self._parameters.stemmer)
 
 
 class Segment:

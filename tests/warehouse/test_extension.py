@@ -236,6 +236,7 @@ def test_words_beside_a_text_come_and_go_with_it(tmp_path: Path) -> None:
     assert {text_hash for text_hash, _ in both} == {hash_of(TEXTS[1]), hash_of(TEXTS[2])}
     assert (bundle.manifest.changed, bundle.manifest.segments) == (2, (len(TEXTS), 2))
     assert bundle.dense.size == len(TEXTS) + 2
+    assert check_bundle(bundle, chunks_of(after.sentences)["chunk_id"], after.vectors())["recall_at_10"] == 1.0
     assert len(bundle.dense.late.numbers) == 3
     assert_same(bundle, after.built(tmp_path / "whole"))
 
