@@ -10,7 +10,7 @@ Made = TypeVar("Made")
 def in_batches(
     counts: Sequence[int], batch_size: int, encode: Callable[[list[int]], Made], device: str
 ) -> Iterator[tuple[list[int], Made]]:
-    """Encode texts batch by batch, the longest first: the less of a batch is padding, the less is computed for nothing.
+    """Encode texts batch by batch, the longest first.
 
     On a CPU batches are worked on side by side, each by its share of the cores. Cores that share a batch wait for each
     other after every layer, and for whatever else the machine does.
@@ -23,11 +23,21 @@ def in_batches(
     Returns:
         Places and what was made of them, batch after batch.
     """
-    by_length = sorted(range(len(counts)), key=lambda place: -counts[place])
-    batches = [by_length[start : start + batch_size] for start in range(0, len(by_length), batch_size)]
+    batches = list(by_length(counts, batch_size))
     if device != "cpu" or len(batches) < 2:
         return ((batch, encode(batch)) for batch in batches)
     return zip(batches, _side_by_side(encode, batches), strict=True)
+
+
+def by_length(counts: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    """Places of texts in batches, the longest first: like lengths share a pass, and less of it is padding.
+
+    Args:
+        counts: tokens of each text.
+    """
+    places = sorted(range(len(counts)), key=lambda place: -counts[place])
+    for start in range(0, len(places), batch_size):
+        yield places[start : start + batch_size]
 
 
 def _side_by_side(encode: Callable[[list[int]], Made], batches: Sequence[list[int]]) -> Iterator[Made]:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.batches import by_length
 from models.control_tokens import control_token_pattern, neutralise
 from models.environment import prepare_environment
 from models.precision import Precision, device_for, in_precision, loaded_as
@@ -86,10 +87,8 @@ class CausalModel:
         return min(TEXT_TOKENS, (window - prompt) // copies)
 
     def batches(self, sequences: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-        """Places of the sequences, the longest first: like lengths share a pass, and less of it is padding."""
-        by_length = sorted(range(len(sequences)), key=lambda place: -len(sequences[place]))
-        for start in range(0, len(by_length), self._batch_size):
-            yield by_length[start : start + self._batch_size]
+        """Places of the sequences, those of like lengths together."""
+        return by_length([len(sequence) for sequence in sequences], self._batch_size)
 
     def ends(self, sequences: Sequence[Sequence[int]]) -> "tuple[Tensor, Tensor]":
         """The last layer's state and the logits at the end of each sequence: n by dimension, n by vocabulary.

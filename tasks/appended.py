@@ -17,7 +17,7 @@ def with_appended(stage: Stage, texts: DataFrame, composition: Composition) -> D
     Args:
         texts: with the columns of `TEXTS`, each text once.
     """
-    written = written_about(stage.read, composition.recipe_ids, given_chunks(stage))
+    written = written_about(stage.read, composition.recipe_ids, given_chunks(stage.read))
     digests = F.md5(F.concat_ws(":", "recipe_id", "sample", "text"))
     found = written.groupBy("text_hash").agg(
         F.collect_list(F.struct("recipe_id", "sample", "text")).alias("appended"),

@@ -43,7 +43,7 @@ def encoding(
     labour = labour_of(settings.where, EMBEDDINGS, partial(_encode, opened, composition), composition)
     texts = live_texts(stage)
     if composition.late:
-        late = late_texts(stage.read, composition.late, stage.run.selection.of(given_chunks(stage)))
+        late = late_texts(stage.read, composition.late, stage.run.selection.of(given_chunks(stage.read)))
         texts = texts.unionByName(late)
     return encoding_job(stage, EMBEDDINGS, encoder_id, labour, composition, texts)
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from schemas.chunks import CHUNKS, SHOWN_TO_MODELS
+from schemas.chunks import CHUNKS
 from schemas.embeddings import EMBEDDINGS
 from schemas.features import FEATURES
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
@@ -17,6 +17,7 @@ from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from schemas.table import Table
 from schemas.vectors import replaceable
 from tasks.late import late_hashes
+from tasks.orders import given_chunks
 from tasks.written_about import Read
 from warehouse.bundle import Bundle, Source
 from warehouse.manifest import Manifest, Wanted
@@ -24,7 +25,6 @@ from warehouse.stored import INPUT_HASHES
 from warehouse.tables import Warehouse
 
 VECTOR = ("text_hash", "vector")
-WRITTEN = (FEATURES, SYNTHETIC_QUERIES)
 NO_VECTORS = pa.schema([EMBEDDINGS.schema.field(name) for name in VECTOR]).empty_table()
 SPARSE_VECTOR = ("text_hash", "terms", "weights")
 
@@ -92,13 +92,18 @@ class IndexTables:
         if not self.wanted.late_recipes:
             return NO_VECTORS
         encoded = self._of_encoder(EMBEDDINGS, self.wanted.encoder_id, VECTOR)
-        late = self._late().join(encoded.withColumnRenamed("text_hash", "late_hash"), "late_hash")
-        rows = self._rows(EMBEDDINGS, late.select("text_hash", "late_hash", "vector"), among)
+        rows = self._rows(EMBEDDINGS, self._late_among(encoded), among)
         return rows.sort_by([("text_hash", "ascending"), ("late_hash", "ascending")]).select(list(VECTOR))
 
-    def _late(self) -> DataFrame:
-        given = self.read(CHUNKS).where(SHOWN_TO_MODELS)
-        return late_hashes(self.read, self.wanted.late_recipes, given).select("text_hash", "late_hash").distinct()
+    def _late_among(self, encoded: DataFrame) -> DataFrame:
+        """Texts beside which something stands among rows of `embeddings`: `text_hash`, `late_hash`, and their columns.
+
+        Args:
+            encoded: of one encoder, each `text_hash` once.
+        """
+        late = late_hashes(self.read, self.wanted.late_recipes, given_chunks(self.read))
+        distinct = late.select("text_hash", "late_hash").distinct()
+        return distinct.join(encoded.withColumnRenamed("text_hash", "late_hash"), "late_hash")
 
     def sparse_vectors(self, among: "pa.Array[Any] | None" = None) -> pa.Table | None:
         """Learned sparse vectors of some texts, or of the live ones; None for an index without them."""
@@ -116,6 +121,8 @@ class IndexTables:
         Raises:
             WarehouseError: the engine has no feed of changes, or it does not reach so far back.
         """
+        if not self._moved(EMBEDDINGS, since):
+            return NO_VECTORS
         feed = self._changes(EMBEDDINGS, since).where(F.col("encoder_id") == self.wanted.encoder_id)
         return self.warehouse.arrow(EMBEDDINGS, feed.where("change != 'delete'").select(*VECTOR))
 
@@ -163,11 +170,11 @@ class IndexTables:
         return self._source(pa.concat_tables([read, told]), moved.touched)
 
     def _described_since(self, since: Manifest) -> "pa.ChunkedArray[Any]":
-        """Texts of which a wanted feature came, changed or went."""
-        moved = self.versions[FEATURES.name] > since.table_versions[FEATURES.name]
-        if not (moved and self.wanted.recipe_ids):
+        """Texts of which a wanted feature came, changed or went, whether it is shown or encoded."""
+        recipe_ids = [*self.wanted.recipe_ids, *self.wanted.late_recipes]
+        if not (recipe_ids and self._moved(FEATURES, since)):
             return pa.chunked_array([], pa.string())
-        written = self._changes(FEATURES, since).where(F.col("recipe_id").isin(list(self.wanted.recipe_ids)))
+        written = self._changes(FEATURES, since).where(F.col("recipe_id").isin(recipe_ids))
         return self.warehouse.arrow(FEATURES, written.select("text_hash").distinct())["text_hash"]
 
     def _replaced_since(self, since: Manifest) -> "list[pa.ChunkedArray[Any]]":
@@ -180,15 +187,14 @@ class IndexTables:
         return found
 
     def _late_since(self, since: Manifest) -> "list[pa.ChunkedArray[Any]]":
-        """Texts beside which something was written, changed or taken away, or encoded."""
+        """Texts of which a late query came, changed or went, or beside which something was encoded."""
         if not self.wanted.late_recipes:
             return []
-        wanted = F.col("recipe_id").isin(list(self.wanted.late_recipes))
-        written = [self._changes(table, since).where(wanted).select("text_hash") for table in WRITTEN]
+        late = F.col("recipe_id").isin(list(self.wanted.late_recipes))
+        asked = self._changes(SYNTHETIC_QUERIES, since).where(late)
         encoded = self._changes(EMBEDDINGS, since).where(F.col("encoder_id") == self.wanted.encoder_id)
-        new = self._late().join(encoded.select(F.col("text_hash").alias("late_hash")), "late_hash", "left_semi")
-        frames = [*written, new.select("text_hash")]
-        return [self.warehouse.arrow(EMBEDDINGS, frame.distinct())["text_hash"] for frame in frames]
+        moved = asked.select("text_hash").unionAll(self._late_among(encoded.select("text_hash")).select("text_hash"))
+        return [self.warehouse.arrow(EMBEDDINGS, moved.distinct())["text_hash"]]
 
     def _replaceable(self) -> list[tuple[Table, str]]:
         """Tables whose vectors may be replaced, each with the encoder_id of the wanted ones."""
@@ -197,23 +203,29 @@ class IndexTables:
 
     def _with_input_hashes(self, chunks: pa.Table, among: "pa.Array[Any] | None") -> pa.Table:
         """The passages with what their vectors were made of besides the text, where that may change."""
+        told = [
+            (table, self._of_encoder(table, encoder_id, ("text_hash", "input_hash")))
+            for table, encoder_id in self._replaceable()
+        ]
+        if self.wanted.late_recipes:
+            told.append((EMBEDDINGS, self._late_digests()))
         columns: list[Any] = []
-        for table, encoder_id in self._replaceable():
-            rows = self._rows(table, self._of_encoder(table, encoder_id, ("text_hash", "input_hash")), among)
+        for table, frame in told:
+            rows = self._rows(table, frame, among)
             places: Any = pc.index_in(chunks["text_hash"], value_set=rows["text_hash"])
             columns.append(rows["input_hash"].take(places))
-        if self.wanted.late_recipes:
-            rows = self._rows(EMBEDDINGS, self._late_digests(), among)
-            columns.append(rows["digest"].take(pc.index_in(chunks["text_hash"], value_set=rows["text_hash"])))
         hashes = pc.binary_join_element_wise(*columns, " ", null_handling="replace") if columns else None
         return chunks if hashes is None else chunks.append_column(INPUT_HASHES, hashes)
 
     def _late_digests(self) -> DataFrame:
-        """For each text, a digest of what is encoded by itself beside it and has a vector."""
-        encoded = self._of_encoder(EMBEDDINGS, self.wanted.encoder_id, ("text_hash",))
-        late = self._late().join(encoded.withColumnRenamed("text_hash", "late_hash"), "late_hash", "left_semi")
+        """For each text, a digest of what is encoded by itself beside it and has a vector, as its `input_hash`."""
+        late = self._late_among(self._of_encoder(EMBEDDINGS, self.wanted.encoder_id, ("text_hash",)))
         together = F.md5(F.concat_ws(",", F.sort_array(F.collect_list("late_hash"))))
-        return late.groupBy("text_hash").agg(together.alias("digest"))
+        return late.groupBy("text_hash").agg(together.alias("input_hash"))
+
+    def _moved(self, table: Table, since: Manifest) -> bool:
+        """Whether a table has another version than a version of the index was built from."""
+        return self.versions[table.name] > since.table_versions[table.name]
 
     def _changes(self, table: Table, since: Manifest) -> DataFrame:
         return self.warehouse.changes(table, since.table_versions[table.name], self.versions[table.name])

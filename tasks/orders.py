@@ -18,6 +18,7 @@ from tasks.job import Backlog
 from tasks.recipes import Recipe, load_recipe, recipe_id
 from tasks.run import Stage
 from tasks.written import SOURCE_KEYS
+from tasks.written_about import Read
 
 PASSAGES = pa.schema([CHUNKS.schema.field(name) for name in ("text_hash", "heading_path", "text")])
 ASKED = pa.schema([QUESTIONS.schema.field(name) for name in ("question_id", "question")])
@@ -87,7 +88,7 @@ def covered(stage: Stage, order: Order) -> DataFrame:
     if not (selection.dated or selection.where):
         return sources
     # A text may stand in several chunks: it is meant if one of them is.
-    return sources.join(selection.of(given_chunks(stage)), "text_hash", "left_semi")
+    return sources.join(selection.of(given_chunks(stage.read)), "text_hash", "left_semi")
 
 
 def every_source(stage: Stage, order: Order) -> DataFrame:
@@ -95,9 +96,9 @@ def every_source(stage: Stage, order: Order) -> DataFrame:
     return questions(stage) if order.table is CONTEXTS else passages(stage, ())
 
 
-def given_chunks(stage: Stage) -> DataFrame:
+def given_chunks(read: Read) -> DataFrame:
     """Live chunks whose text language models may be sent."""
-    return stage.read(CHUNKS).where(SHOWN_TO_MODELS)
+    return read(CHUNKS).where(SHOWN_TO_MODELS)
 
 
 def passages(stage: Stage, pages: Sequence[str]) -> DataFrame:
@@ -106,7 +107,7 @@ def passages(stage: Stage, pages: Sequence[str]) -> DataFrame:
     Args:
         pages: regular expressions; only chunks of pages whose URL matches one are taken, if there are any.
     """
-    live = given_chunks(stage)
+    live = given_chunks(stage.read)
     if pages:
         live = live.where(F.col("url").rlike("|".join(f"(?:{pattern})" for pattern in pages)))
     return live.select(*PASSAGES.names).dropDuplicates(["text_hash"])

@@ -1,6 +1,7 @@
 """Small index versions for tests, made of sentences and the fake encoder."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import md5
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,6 +61,11 @@ def chunks_of(sentences: Sequence[str]) -> pa.Table:
         for position, sentence in enumerate(sentences)
     ]
     return CHUNKS.rows(rows)
+
+
+def late_hash(text: str) -> str:
+    """Hash in `embeddings` of a text that is encoded by itself."""
+    return md5(f"late:{text}".encode()).hexdigest()
 
 
 def vectors_for(sentences: Sequence[str] | Mapping[str, str]) -> pa.Table:

@@ -166,7 +166,7 @@ class DenseIndex:
 
     @cached_property
     def late(self) -> LateVectors:
-        """The late variants of living texts."""
+        """The late variants of living texts, those of later segments after those of earlier ones."""
         starts = self._texts.starts[:-1]
         numbers = np.concatenate([late + start for late, start in zip(self._late, starts, strict=True)])
         stored = [
@@ -174,8 +174,7 @@ class DenseIndex:
             for index, late in zip(self._indexes, self._late, strict=True)
         ]
         living = self._texts.alive[numbers]
-        order = np.argsort(numbers[living], kind="stable")
-        return LateVectors(numbers[living][order], np.concatenate(stored)[living][order])
+        return LateVectors(numbers[living], np.concatenate(stored)[living])
 
     @cached_property
     def _owners(self) -> list[NDArray[np.int64] | None]:

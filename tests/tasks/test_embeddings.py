@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import date
-from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from tasks.composition import PLAIN, Composition
 from tasks.embeddings import embed, encoding
 from tasks.planning import Why, pending_by_reason, text_tokens
 from tasks.run import Ledger, Run, Silent
-from tests.bundles import SENTENCES, RecordingEncoder, chunks_of, features_for, hash_of, queries_for
+from tests.bundles import SENTENCES, RecordingEncoder, chunks_of, features_for, hash_of, late_hash, queries_for
 from warehouse.tables import Warehouse
 
 COMPOSED = Composition(features=(("keywords", "recipe"),), queries="asked")
@@ -61,10 +60,6 @@ def test_executors_encode_what_this_process_encodes(
     assert vectors(here, composition) == vectors(warehouse, composition)
     assert vectors(here, composition).keys() == {hash_of(sentence) for sentence in SENTENCES}
     assert (mine.rows_in, mine.rows_out, mine.prompt_tokens) == (theirs.rows_in, theirs.rows_out, theirs.prompt_tokens)
-
-
-def late_hash(text: str) -> str:
-    return md5(f"late:{text}".encode()).hexdigest()
 
 
 @pytest.mark.parametrize("composition", [PLAIN, COMPOSED])

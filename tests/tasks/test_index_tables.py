@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from hashlib import md5
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +17,7 @@ from schemas.synthetic_queries import SYNTHETIC_QUERIES
 from schemas.vectors import vectors_id
 from tasks.refreshing import build, check, rebuild
 from tasks.run import Run, Silent
-from tests.bundles import SENTENCES, chunks_of, features_for, hash_of, queries_for, vectors_for
+from tests.bundles import SENTENCES, chunks_of, features_for, hash_of, late_hash, queries_for, vectors_for
 from tests.warehouse.test_extension import assert_same, sparse_for
 from warehouse.bundle import Bundle, indexes_folder, open_bundle
 from warehouse.pointer import swap_pointer
@@ -207,7 +206,7 @@ def late_rows(*texts: str) -> pa.Table:
     vectors = FakeEncoder().encode(texts).vectors
     rows = [
         {
-            "text_hash": md5(f"late:{text}".encode()).hexdigest(),
+            "text_hash": late_hash(text),
             "encoder_id": FAKE_ENCODER_ID,
             "vector": vector.tolist(),
         }
