@@ -34,8 +34,9 @@ from flows.temporary_api import temporary_api
 from schemas.catalog import TABLES
 from schemas.errors import NightjarError
 from tests.small_site import write_corpus
-from warehouse.bundle import UNFINISHED, indexes_folder, open_bundle
+from warehouse.bundle import open_version
 from warehouse.pointer import live_pointer, read_pointer
+from warehouse.registry import UNFINISHED, registry_of
 
 T = TypeVar("T")
 Contents = dict[str, list[dict[str, Any]]]
@@ -78,7 +79,7 @@ class Moment(Enum):
         if self is Moment.COMMITTING:
             return bool(open_commits(root))
         if self is Moment.BUILDING:
-            return any(indexes_folder(root).glob(f"{UNFINISHED}*"))
+            return any(registry_of(root).folder.glob(f"{UNFINISHED}*"))
         if self is Moment.BUILT:
             return bool(finished_indexes(root)) and not read_pointer(root)
         return True
@@ -143,8 +144,7 @@ def points_over(root: Path, number: int) -> list[Point]:
 
 def finished_indexes(root: Path) -> list[str]:
     """Index versions with a whole bundle."""
-    folders = [path for path in indexes_folder(root).glob("*") if path.is_dir()]
-    return [path.name for path in folders if not path.name.startswith(UNFINISHED)]
+    return [index_id for index_id, kept in registry_of(root).versions().items() if kept.whole]
 
 
 def evenly(items: Sequence[T], number: int) -> list[T]:
@@ -269,10 +269,9 @@ def orphans(found: Contents) -> list[str]:
 
 def index_differences(root: Path, found: Contents) -> list[str]:
     """The live index is whole, is the one that `indexes` calls published, and is the only finished one."""
-    folder = indexes_folder(root)
     try:
         live = live_pointer(root).index_id
-        open_bundle(folder / live, verify=True)
+        open_version(root, live, verify=True)
     except NightjarError as error:
         return [str(error)]
     published = [row["index_id"] for row in found["indexes"] if row["state"] == "published"]

@@ -29,7 +29,7 @@ from schemas.embeddings import EMBEDDINGS
 from schemas.hashing import digest, text_hash
 from tasks.refreshing import build
 from tasks.run import Run, Silent
-from warehouse.bundle import Bundle, indexes_folder, open_bundle, segment_folder
+from warehouse.bundle import Bundle, open_version, segment_folder
 from warehouse.pointer import live_pointer, swap_pointer
 from warehouse.segments import Found
 from warehouse.session import open_session
@@ -95,7 +95,7 @@ def refresh(warehouse: Warehouse, corpus: Corpus) -> tuple[Bundle, float]:
     seconds = time.perf_counter() - begun
     if index_id is None:
         raise RuntimeError("nothing was built, although the tables changed")
-    return open_bundle(indexes_folder(corpus.warehouse) / index_id, verify=False), seconds
+    return open_version(corpus.warehouse, index_id, verify=False), seconds
 
 
 def change(warehouse: Warehouse, drawing: Drawing, stored: pa.Table, count: int) -> pa.Table:

@@ -30,7 +30,7 @@ def main() -> None:
         raise SystemExit(f"install {missing_browser()} first")
     corpus = load_corpus(asked.corpus)
     open_encoder = partial(opening.encoder, corpus.encoder, Silent())
-    live = LiveIndex(corpus.warehouse, open_encoder, token_counter(corpus.encoder))
+    live = LiveIndex(corpus.indexes, open_encoder, token_counter(corpus.encoder))
     with (
         served(create_app(live, name=corpus.name)) as url,
         tempfile.TemporaryDirectory() as profile,

@@ -124,7 +124,7 @@ def _judging(corpus: Corpus) -> tuple[JudgedSettings, PassagesSettings]:
 def _experiment(run: Run, judging: JudgedSettings, judged: Judged) -> Experiment:
     open_encoder = partial(opening.encoder, run.corpus.encoder, run.progress)
     count_tokens = token_counter(run.corpus.encoder)
-    index = open_index(run.corpus.warehouse, open_encoder, count_tokens, verify=True)
+    index = open_index(run.corpus.indexes, open_encoder, count_tokens, verify=True)
     return Experiment(
         index.bundle,
         open_encoder,

@@ -17,9 +17,8 @@ from schemas.indexes import INDEXES
 from tasks.planning import Plan
 from tasks.run import Run
 from tasks.selection import EVERYTHING, Selection
-from warehouse.bundle import indexes_folder
-from warehouse.manifest import read_manifest
 from warehouse.pointer import read_pointer
+from warehouse.registry import registry_of
 
 GATE_FAILED = "nightjar.gate.failed"
 """Event that automations can wait for; its resource is `nightjar.corpus.NAME`."""
@@ -72,11 +71,11 @@ def show_gates(run: Run) -> None:
 
 def show_index(run: Run) -> None:
     """The live index and its manifest."""
-    live = read_pointer(run.corpus.warehouse)
+    live = read_pointer(run.corpus.indexes)
     if live is None:
         return
     try:
-        manifest = read_manifest(indexes_folder(run.corpus.warehouse) / live.index_id).model_dump_json(indent=2)
+        manifest = registry_of(run.corpus.indexes).manifest(live.index_id).model_dump_json(indent=2)
     except BundleError as error:  # the run is over, and what it did is not wrong because of that
         manifest = str(error)
     said = f"Live: `{live.index_id}`, published {live.published_at}.\n\n```json\n{manifest}\n```"

@@ -30,7 +30,7 @@ def answer(
     open_encoder = partial(opening.encoder, corpus.encoder, progress)
     open_sparse_encoder = opening.sparse_encoder_of(corpus, progress)
     count_tokens = token_counter(corpus.encoder)
-    index = open_index(corpus.warehouse, open_encoder, count_tokens, open_sparse_encoder=open_sparse_encoder)
+    index = open_index(corpus.indexes, open_encoder, count_tokens, open_sparse_encoder=open_sparse_encoder)
     return [asdict(hit) for hit in index.search(query, k, mode, prf)]
 
 

@@ -20,7 +20,7 @@ from schemas.pages import PAGES
 from schemas.signatures import SIGNATURES
 from schemas.sparse_embeddings import SPARSE_EMBEDDINGS
 from schemas.synthetic_queries import SYNTHETIC_QUERIES
-from warehouse.bundle import manifests
+from warehouse.registry import manifests
 from warehouse.tables import Warehouse
 
 # What every row of the lineage says; a part that has no such thing leaves it empty.
@@ -54,7 +54,7 @@ def explain(warehouse: Warehouse, corpus: Corpus, chunk_id: str) -> list[dict[st
 
 def kept_indexes(corpus: Corpus) -> dict[str, int]:
     """Version of `chunks` that each index version on disk was built from."""
-    return {manifest.index_id: manifest.table_versions[CHUNKS.name] for manifest in manifests(corpus.warehouse)}
+    return {manifest.index_id: manifest.table_versions[CHUNKS.name] for manifest in manifests(corpus.indexes)}
 
 
 def lineage(warehouse: Warehouse, chunk_id: str, indexes: Mapping[str, int]) -> DataFrame:

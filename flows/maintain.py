@@ -29,7 +29,7 @@ def maintain(corpus: str, retain_days: int = 7) -> dict[str, Any]:
     """
     loaded = load_corpus(corpus)
     warehouse = open_warehouse(loaded)
-    needed = maintenance.needed_versions(loaded.warehouse)
+    needed = maintenance.needed_versions(loaded.indexes)
     return {table.name: look_after(warehouse, table, needed.get(table.name), retain_days) for table in TABLES.values()}
 
 

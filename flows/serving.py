@@ -28,7 +28,7 @@ def serve_until_stopped(corpus: Corpus, host: str, port: int) -> None:
     open_encoder = partial(opening.encoder, corpus.encoder, progress)
     open_sparse_encoder = opening.sparse_encoder_of(corpus, progress)
     count_tokens = token_counter(corpus.encoder)
-    live = LiveIndex(corpus.warehouse, open_encoder, count_tokens, open_sparse_encoder=open_sparse_encoder)
+    live = LiveIndex(corpus.indexes, open_encoder, count_tokens, open_sparse_encoder=open_sparse_encoder)
     with _listening(host, port) as listener:
         shown = f"[{host}]" if ":" in host else host
         print(f"{corpus.name} is served at http://{shown}:{listener.getsockname()[1]}/", flush=True)

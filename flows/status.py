@@ -38,7 +38,7 @@ def status_of(corpus: Corpus) -> dict[str, Any]:
         }
         for table in TABLES.values()
     }
-    pointer = read_pointer(corpus.warehouse)
+    pointer = read_pointer(corpus.indexes)
     return {
         "corpus": corpus.name,
         "root": corpus.warehouse,
@@ -68,7 +68,7 @@ def watched(corpus_name: str) -> dict[str, Any]:
 
 
 def _freshness(run: Run) -> dict[str, Any]:
-    pointer, last = read_pointer(run.corpus.warehouse), last_night(run.warehouse)
+    pointer, last = read_pointer(run.corpus.indexes), last_night(run.warehouse)
     published = datetime.fromisoformat(pointer.published_at) if pointer else None
     newest = run.warehouse.read(PAGES).agg(F.max("ds").alias("ds")).collect()[0]["ds"]
     return {

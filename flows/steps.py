@@ -185,7 +185,7 @@ def mirror(run: Run) -> None:
         return
     with run.stage("milvus") as stage:
         open_milvus = partial(opening.milvus, run.corpus, settings)
-        stage.ledger.rows_out = follow_live(run.corpus.warehouse, run.corpus.index.keep, open_milvus)
+        stage.ledger.rows_out = follow_live(run.corpus.indexes, run.corpus.index.keep, open_milvus)
 
 
 def feature_recipes(corpus: Corpus) -> list[str]:

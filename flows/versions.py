@@ -1,8 +1,7 @@
 """The index versions of a corpus: which there are, which is live, making another one live, and going back."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -18,9 +17,9 @@ from schemas.indexes import INDEXES
 from schemas.table import Expectation
 from tasks.index_gates import index_gates
 from tasks.refreshing import follow_pointer
-from warehouse.bundle import indexes_folder
 from warehouse.milvus import follow_live
 from warehouse.pointer import Pointer, publish_bundle, read_pointer, roll_back
+from warehouse.registry import registry_of
 from warehouse.retention import retire_bundles
 from warehouse.tables import Warehouse
 
@@ -30,14 +29,14 @@ SHOWN = ("index_id", "ds", "state", "forced", "chunks", "encoder_id", "built_at"
 def versions_of(corpus: Corpus) -> list[dict[str, Any]]:
     """Every index version that was ever built, newest first, as `nightjar indexes --json` prints them.
 
-    `kept` says whether its bundle is still on disk, `previous` whether a rollback can name it.
+    `kept` says whether its bundle is still there, `previous` whether a rollback can name it.
     """
     warehouse = open_warehouse(corpus)
     rows = _rows(warehouse)
-    pointer = read_pointer(corpus.warehouse)
+    pointer = read_pointer(corpus.indexes)
     asked = {expectation.name: expectation for expectation in index_gates(corpus.index)}
-    folder = indexes_folder(corpus.warehouse)
-    return [_described(row, pointer, asked, folder) for row in rows]
+    kept = registry_of(corpus.indexes).versions()
+    return [_described(row, pointer, asked, kept) for row in rows]
 
 
 def make_live(corpus: Corpus, index_id: str | None, *, force: bool = False) -> Pointer:
@@ -52,7 +51,7 @@ def make_live(corpus: Corpus, index_id: str | None, *, force: bool = False) -> P
         GateError: it has not passed its gates.
         BundleError: its bundle is gone, damaged or of another encoder, or another run published meanwhile.
     """
-    before = read_pointer(corpus.warehouse)
+    before = read_pointer(corpus.indexes)
     warehouse = open_warehouse(corpus)
     row = _chosen(_rows(warehouse), index_id, corpus)
     failure = _why_not(row)
@@ -66,8 +65,8 @@ def make_live(corpus: Corpus, index_id: str | None, *, force: bool = False) -> P
     if failure and not row["forced"]:
         warehouse.merge(INDEXES, INDEXES.rows([row | {"forced": True}]))
     expected = before.index_id if before else None
-    pointer = publish_bundle(corpus.warehouse, row["index_id"], encoder_id(corpus.encoder), expected=expected)
-    retire_bundles(corpus.warehouse, corpus.index.keep)
+    pointer = publish_bundle(corpus.indexes, row["index_id"], encoder_id(corpus.encoder), expected=expected)
+    retire_bundles(corpus.indexes, corpus.index.keep)
     _tell(corpus, warehouse, pointer)
     return pointer
 
@@ -83,7 +82,7 @@ def go_back(corpus: Corpus, index_id: str | None) -> Pointer:
         BundleError: nothing is published, there is no version before it, or its bundle is gone, damaged or of another
             encoder.
     """
-    pointer = roll_back(corpus.warehouse, index_id, encoder_id=encoder_id(corpus.encoder))
+    pointer = roll_back(corpus.indexes, index_id, encoder_id=encoder_id(corpus.encoder))
     _tell(corpus, open_warehouse(corpus), pointer)
     return pointer
 
@@ -139,17 +138,17 @@ def _tell(corpus: Corpus, warehouse: Warehouse, pointer: Pointer) -> None:
     if changed:
         warehouse.merge(INDEXES, INDEXES.rows(changed))
     if corpus.milvus:
-        follow_live(corpus.warehouse, corpus.index.keep, partial(opening.milvus, corpus, corpus.milvus))
+        follow_live(corpus.indexes, corpus.index.keep, partial(opening.milvus, corpus, corpus.milvus))
 
 
 def _described(
-    row: Mapping[str, Any], pointer: Pointer | None, asked: Mapping[str, Expectation], folder: Path
+    row: Mapping[str, Any], pointer: Pointer | None, asked: Mapping[str, Expectation], kept: Container[str]
 ) -> dict[str, Any]:
     index_id = row["index_id"]
     return {name: row[name] for name in SHOWN} | {
         "live": pointer is not None and pointer.index_id == index_id,
         "previous": pointer is not None and index_id in pointer.previous,
-        "kept": (folder / index_id).is_dir(),
+        "kept": index_id in kept,
         "gates": {name: _gate(name, value, row, asked.get(name)) for name, value in row["gates"]},
     }
 

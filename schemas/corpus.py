@@ -428,6 +428,12 @@ class IndexSettings(Settings):
     max_chunks_gained: float = Field(
         10, ge=0, description="chunks more than in the live version, as a share of its; 10 is eleven times as many"
     )
+    store: str = Field(
+        "",
+        description="folder, or URL of object storage (s3://BUCKET/PREFIX), above the `indexes` with every version and "
+        "the pointer to the live one; the warehouse when left out. From object storage versions are copied to "
+        "$NIGHTJAR_CACHE where they are searched",
+    )
     keep: int = Field(3, ge=1, description="published versions kept for rollback")
     dense: Literal["auto", "flat", "ivf", "hnsw"] = Field(
         "auto",
@@ -465,7 +471,10 @@ class Corpus(Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="name of the corpus and of its folder")
     description: str = Field("", description="one line for people")
-    warehouse: str = Field("", description="root of its tables and indexes; data/NAME when left out")
+    warehouse: str = Field(
+        "",
+        description="root of its tables and indexes; data/NAME when left out",
+    )
     spark: str = Field(
         "",
         pattern=r"^(local\[\d+\]|spark://\S+|sc://\S+|sail)?$",
@@ -522,6 +531,11 @@ class Corpus(Settings):
     def user_agent(self) -> str:
         """Identity: what sites, and the directives on pages that came from files, call us by."""
         return self.crawl.user_agent if self.crawl else USER_AGENT
+
+    @property
+    def indexes(self) -> str:
+        """Root of its index versions and of the pointer to the live one."""
+        return self.index.store or self.warehouse
 
     @model_validator(mode="after")
     def _default_root(self) -> "Corpus":

@@ -66,5 +66,9 @@ class BundleError(NightjarError):
     """An index version that is missing, damaged or refused."""
 
 
+class DamagedBundle(BundleError):
+    """An index version of which a file is missing or is not what its manifest says."""
+
+
 class ModelError(NightjarError):
     """A model that is missing or does not answer."""

@@ -10,6 +10,9 @@ from schemas.vectors import query_encoder
 from serving.search import WINDOW, Index, open_index
 from warehouse.pointer import live_pointer
 
+# Looks at the pointer between two tries of a version that was refused again and again: a try may read, or fetch, all.
+MOST_SKIPPED = 63
+
 
 class LiveIndex:
     """The live index version of a corpus.
@@ -40,20 +43,37 @@ class LiveIndex:
         self._open = partial(open_index, root, cache(open_encoder), count_tokens, window, sparse, verify=True)
         self.current: Index = self._open()
         self.problem = ""
+        self._refused = ""
+        self._tries = self._skipped = 0
 
     def follow(self) -> bool:
         """Take up the version that the pointer names, unless it already answers. True if that changed `current`.
 
-        A version that is damaged, or of another encoder, is refused: the one that answered before goes on.
+        A version that is damaged, or of another encoder, is refused: the one that answered before goes on. It is
+        tried again at the next look, then ever more seldom.
         """
         try:
-            if live_pointer(self._root).index_id == self.current.index_id:
+            index_id = live_pointer(self._root).index_id
+            if index_id == self.current.index_id:
                 self.problem = ""
+                return False
+            if self._waits(index_id):
                 return False
             found = self._open()
             found.bundle.refuse_other_encoder(query_encoder(self.current.bundle.manifest.encoder_id))
         except BundleError as error:
             self.problem = str(error)
             return False
-        self.current, self.problem = found, ""
+        self.current, self.problem, self._refused = found, "", ""
         return True
+
+    def _waits(self, index_id: str) -> bool:
+        """Whether a version that was refused before is not tried at this look."""
+        if index_id != self._refused:
+            self._refused, self._tries, self._skipped = index_id, 0, 0
+        elif self._skipped < min(2**self._tries - 1, MOST_SKIPPED):
+            self._skipped += 1
+            return True
+        else:
+            self._tries, self._skipped = self._tries + 1, 0
+        return False

@@ -13,7 +13,7 @@ from models.encoder import Encoder, SparseEncoder
 from schemas.errors import BundleError, NightjarError, UnknownName
 from serving.fusion import Fusion
 from serving.prf import Composed, compose
-from warehouse.bundle import Bundle, open_bundle
+from warehouse.bundle import Bundle, open_version
 from warehouse.pointer import live_pointer
 from warehouse.segments import Found
 
@@ -215,7 +215,7 @@ class Index:
 def _open_live(root: str | Path, *, verify: bool) -> Bundle:
     pointer = live_pointer(root)
     try:
-        return open_bundle(Path(root) / pointer.path, verify=verify)
+        return open_version(root, pointer.index_id, verify=verify)
     except BundleError:
         # It may have been replaced and retired since the pointer was read.
         if live_pointer(root) == pointer:

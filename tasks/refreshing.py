@@ -20,11 +20,12 @@ from tasks.index_gates import MOST_QUERIES, Evidence, Predecessor, judge_index
 from tasks.index_tables import NO_VECTORS, IndexTables, tables_of
 from tasks.judged import read_judged
 from tasks.run import Run, Stage
-from warehouse.bundle import Bundle, Source, build_bundle, indexes_folder, open_bundle
+from warehouse.bundle import Bundle, Source, build_bundle, open_version
 from warehouse.extension import Budget, Extension, extend_bundle, why_whole
 from warehouse.gates import GateResult, write_page
-from warehouse.manifest import Manifest, Parameters, Wanted, read_manifest
+from warehouse.manifest import Manifest, Parameters, Wanted
 from warehouse.pointer import Pointer, live_pointer, publish_bundle, read_pointer
+from warehouse.registry import registry_of
 from warehouse.retention import retire_bundles
 from warehouse.tables import Warehouse
 
@@ -127,7 +128,7 @@ def publish(stage: Stage, index_id: str | None, encoder_id: str) -> None:
     Raises:
         BundleError: another run published meanwhile, or the bundle is damaged or of another encoder.
     """
-    root, before = stage.run.corpus.warehouse, stage.run.live
+    root, before = stage.run.corpus.indexes, stage.run.live
     if index_id:
         publish_bundle(root, index_id, encoder_id, expected=before.index_id if before else None)
         retire_bundles(root, stage.run.corpus.index.keep)
@@ -156,17 +157,17 @@ def built_or_live(run: Run, built: str | None) -> Bundle:
     Raises:
         BundleError: there is neither, or it is damaged.
     """
-    return _opened(run, built or live_pointer(run.corpus.warehouse).index_id)
+    return _opened(run, built or live_pointer(run.corpus.indexes).index_id)
 
 
 def _opened(run: Run, index_id: str, *, verify: bool = False) -> Bundle:
-    return open_bundle(indexes_folder(run.corpus.warehouse) / index_id, verify=verify)
+    return open_version(run.corpus.indexes, index_id, verify=verify)
 
 
 def _built_from(run: Run, live: Pointer) -> dict[str, int]:
     """Table versions of the live bundle; a damaged one counts as built from nothing, so that it is built again."""
     try:
-        return dict(read_manifest(indexes_folder(run.corpus.warehouse) / live.index_id).table_versions)
+        return dict(registry_of(run.corpus.indexes).manifest(live.index_id).table_versions)
     except BundleError:
         return {}
 
@@ -182,7 +183,7 @@ def _whole_or_extension(stage: Stage, tables: IndexTables, live: Pointer | None)
     if live is None:
         return tables.source(), NO_VECTORS
     try:
-        manifest = read_manifest(indexes_folder(stage.run.corpus.warehouse) / live.index_id)
+        manifest = registry_of(stage.run.corpus.indexes).manifest(live.index_id)
         reason = why_whole(manifest, tables.wanted, 0, budget)
         if not reason:
             parent, passages, vectors = _parent_and_changes(stage.run, tables, manifest)
@@ -212,7 +213,7 @@ def _parent_and_changes(run: Run, tables: IndexTables, manifest: Manifest) -> tu
 
 def _put(stage: Stage, tables: IndexTables, made: Source | Extension, new_vectors: pa.Table) -> Bundle:
     """Write the version and say in the ledger what of it is new."""
-    run, root = stage.run, stage.run.corpus.warehouse
+    run, root = stage.run, stage.run.corpus.indexes
     if isinstance(made, Source):
         run.progress.note(f"building index {made.index_id} of {len(made.chunks):,} chunks")
         bundle = build_bundle(root, made, tables.vectors(), tables.sparse_vectors())
@@ -243,7 +244,7 @@ def _index_row(run: Run, bundle: Bundle) -> dict[str, Any]:
         "index_id": manifest.index_id,
         "ds": run.ds,
         "state": "built",
-        "path": str(bundle.folder),
+        "path": f"{registry_of(run.corpus.indexes).address}/{manifest.index_id}",
         "encoder_id": manifest.encoder_id,
         "chunks": manifest.chunks,
         "table_versions": sorted(manifest.table_versions.items()),

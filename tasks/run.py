@@ -121,7 +121,7 @@ class Run:
     @cached_property
     def live(self) -> Pointer | None:
         """The pointer as this run first saw it: what it builds on, and the only version that it may replace."""
-        return read_pointer(self.corpus.warehouse)
+        return read_pointer(self.corpus.indexes)
 
     @contextmanager
     def stage(self, name: str) -> Iterator["Stage"]:

@@ -135,7 +135,7 @@ def source_of(sentences: Sequence[str] = SENTENCES, features: pa.Table | None = 
 
 
 def built(
-    root: Path, sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None, *, sparse: bool = False
+    root: str | Path, sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None, *, sparse: bool = False
 ) -> Bundle:
     """A bundle over the sentences, not published."""
     sparse_vectors = sparse_vectors_for(sentences) if sparse else None
@@ -143,7 +143,7 @@ def built(
 
 
 def published(
-    root: Path, sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None, *, sparse: bool = False
+    root: str | Path, sentences: Sequence[str] = SENTENCES, features: pa.Table | None = None, *, sparse: bool = False
 ) -> Bundle:
     """A bundle over the sentences, live."""
     bundle = built(root, sentences, features, sparse=sparse)

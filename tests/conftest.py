@@ -12,6 +12,7 @@ from prefect.testing.utilities import prefect_test_harness
 from pyspark.sql import SparkSession
 
 from flows.nightly import nightly
+from tests.buckets import new_bucket, on_machine, served_buckets
 from tests.small_site import write_corpus
 from warehouse.session import open_session
 from warehouse.tables import Warehouse
@@ -35,6 +36,20 @@ def prefect_api() -> Iterator[str]:
     """URL of a Prefect API that lives as long as the tests."""
     with prefect_test_harness(server_startup_timeout=180):
         yield str(get_current_settings().api.url)
+
+
+@pytest.fixture(scope="session")
+def object_storage() -> Iterator[str]:
+    """Address of an S3 that lives as long as the tests; the environment names it."""
+    with served_buckets() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(object_storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: ARG001
+    """URL of an empty bucket, whose copies lie in the test's folder."""
+    on_machine(monkeypatch, tmp_path / "cache")
+    return new_bucket()
 
 
 @dataclass(frozen=True)

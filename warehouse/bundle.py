@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.errors import BundleError, NightjarError
+from schemas.errors import BundleError, DamagedBundle
 from schemas.hashing import digest, fingerprint
 from schemas.passage import passage_text
 from schemas.vectors import query_encoder
@@ -24,7 +24,6 @@ from warehouse.durable import put_folder
 from warehouse.lexical import LEXICAL_FOLDER, LexicalIndex, ScoredIndex, write_lexical
 from warehouse.manifest import (
     FORMAT,
-    MANIFEST,
     Dense,
     Manifest,
     Parameters,
@@ -33,6 +32,7 @@ from warehouse.manifest import (
     read_manifest,
     stored_files,
 )
+from warehouse.registry import UNFINISHED, registry_of
 from warehouse.segments import Texts
 from warehouse.sparse import SPARSE_FOLDER, SparseIndex, write_sparse
 from warehouse.stored import (
@@ -48,7 +48,6 @@ from warehouse.stored import (
     write_rows,
 )
 
-UNFINISHED = "building-"
 DEAD_FILE, DEAD_TERMS_FILE = "dead.arrow", "dead_terms.arrow"
 
 
@@ -195,30 +194,6 @@ class Bundle:
             )
 
 
-def indexes_folder(root: str | Path) -> Path:
-    """Folder of the bundles and the pointer under a warehouse's root.
-
-    Raises:
-        BundleError: the root is not on a local file system.
-    """
-    if "://" in str(root):
-        raise BundleError(
-            "index bundles are memory-mapped and need a local folder",
-            where=str(root),
-            remedy="Set `warehouse` in the corpus file to a local folder",
-        )
-    return Path(root) / "indexes"
-
-
-def manifests(root: str | Path) -> list[Manifest]:
-    """Manifests of the index versions on disk, by their index_id.
-
-    Raises:
-        BundleError: one of them is not readable.
-    """
-    return [read_manifest(path.parent) for path in sorted(indexes_folder(root).glob(f"*/{MANIFEST}"))]
-
-
 def segment_folder(number: int) -> str:
     """Where a segment after the first lies in a bundle."""
     return f"segments/{number}"
@@ -240,10 +215,10 @@ def build_bundle(root: str | Path, source: Source, vectors: pa.Table, sparse_vec
     def write(folder: Path) -> Manifest:
         return _write(folder, source, vectors, sparse_vectors)
 
-    return put_bundle(indexes_folder(root) / source.index_id, write)
+    return put_bundle(root, source.index_id, write)
 
 
-def put_bundle(folder: Path, write: Callable[[Path], Manifest]) -> Bundle:
+def put_bundle(root: str | Path, index_id: str, write: Callable[[Path], Manifest]) -> Bundle:
     """Put a bundle in its place, complete or not at all, or open it where it is there already.
 
     Args:
@@ -252,21 +227,34 @@ def put_bundle(folder: Path, write: Callable[[Path], Manifest]) -> Bundle:
     Raises:
         BundleError: it cannot be written, or what was written does not fit together.
     """
-    finished = _already_built(folder)
-    if finished:
-        return finished
+    registry = registry_of(root)
+    folder = registry.folder / index_id
+    bundle = _already_built(root, index_id)
+    if not bundle:
+        try:
+            _put(folder, write)
+        except OSError as error:
+            raise _unwritable(error, folder) from error
+    registry.keep(index_id)
+    return bundle or open_bundle(folder, verify=False)
+
+
+def open_version(root: str | Path, index_id: str, *, verify: bool) -> Bundle:
+    """Open an index version under a root; one in object storage is fetched first, and again where its copy is damaged.
+
+    Args:
+        verify: see `open_bundle`.
+
+    Raises:
+        BundleError: as `open_bundle`, or the object storage does not give it.
+    """
+    registry = registry_of(root)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as scratch:
-            made = Path(scratch) / folder.name
-            made.mkdir()
-            manifest = write(made)
-            manifest.write(made)
-            _check_sizes(Bundle(made, manifest))
-            put_folder(made, folder)
-    except OSError as error:
-        raise _unwritable(error, folder) from error
-    return open_bundle(folder, verify=False)
+        return open_bundle(registry.fetch(index_id), verify=verify)
+    except DamagedBundle:
+        if not registry.forget(index_id):
+            raise
+        return open_bundle(registry.fetch(index_id), verify=verify)
 
 
 def open_bundle(folder: Path, *, verify: bool) -> Bundle:
@@ -278,8 +266,6 @@ def open_bundle(folder: Path, *, verify: bool) -> Bundle:
     Raises:
         BundleError: naming what is missing, damaged or too new.
     """
-    if not folder.is_dir():
-        raise BundleError("there is no such index version", where=str(folder), remedy="See nightjar status CORPUS")
     manifest = read_manifest(folder)
     if manifest.index_id != folder.name:
         raise BundleError(f"the folder holds index version {manifest.index_id}", where=str(folder))
@@ -290,15 +276,24 @@ def open_bundle(folder: Path, *, verify: bool) -> Bundle:
     return bundle
 
 
-def _already_built(folder: Path) -> Bundle | None:
+def _already_built(root: str | Path, index_id: str) -> Bundle | None:
     """The whole bundle that stands there. A damaged one is removed: it can be built again, byte for byte."""
-    if not folder.exists():
-        return None
     try:
-        return open_bundle(folder, verify=True)
-    except NightjarError:
-        shutil.rmtree(folder)
+        return open_version(root, index_id, verify=True)
+    except BundleError:
+        shutil.rmtree(registry_of(root).folder / index_id, ignore_errors=True)
         return None
+
+
+def _put(folder: Path, write: Callable[[Path], Manifest]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as scratch:
+        made = Path(scratch) / folder.name
+        made.mkdir()
+        manifest = write(made)
+        manifest.write(made)
+        _check_sizes(Bundle(made, manifest))
+        put_folder(made, folder)
 
 
 def write_segment(

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,15 @@ def put_folder(made: Path, folder: Path) -> bool:
         raise
     sync(folder.parent)
     return True
+
+
+def share_file(path: Path, place: Path) -> None:
+    """Put the file at another place as well; where the disk has no hard links, a copy of it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, place)
+    except OSError:
+        shutil.copyfile(path, place)
 
 
 def sync(path: Path) -> None:

@@ -5,8 +5,6 @@ deleted like any other. Texts that changed or went are dead in their old segment
 the new one. Searches give what they would give had all been written at once.
 """
 
-import os
-import shutil
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,13 +21,13 @@ from warehouse.bundle import (
     DEAD_TERMS_FILE,
     Bundle,
     Source,
-    indexes_folder,
     passage_texts,
     put_bundle,
     segment_folder,
     write_segment,
 )
 from warehouse.content import contents, total
+from warehouse.durable import share_file
 from warehouse.lexical import DEAD_TERMS
 from warehouse.manifest import FORMAT, Manifest, StoredFile, Wanted, library_versions, stored_files
 from warehouse.stored import distinct_sorted, recipes_by_feature, write_rows
@@ -154,14 +152,14 @@ def extend_bundle(
     def write(folder: Path) -> Manifest:
         return _write(folder, extension, vectors, sparse_vectors)
 
-    return put_bundle(indexes_folder(root) / extension.index_id, write)
+    return put_bundle(root, extension.index_id, write)
 
 
 def _write(folder: Path, extension: Extension, vectors: pa.Table, sparse_vectors: pa.Table | None) -> Manifest:
     parent, added = extension.parent, extension.added
     files = {name: file for name, file in parent.manifest.files.items() if name not in (DEAD_FILE, DEAD_TERMS_FILE)}
     for name in files:
-        _share(parent.folder / name, folder / name)
+        share_file(parent.folder / name, folder / name)
     segments = parent.manifest.segments
     new = folder / segment_folder(len(segments))
     if len(added.chunks):
@@ -196,15 +194,6 @@ def _manifest(extension: Extension, segments: tuple[int, ...], files: dict[str, 
             "changed": extension.changed,
         }
     )
-
-
-def _share(path: Path, place: Path) -> None:
-    """The file at another place; where the disk has no hard links, a copy of it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(path, place)
-    except OSError:
-        shutil.copyfile(path, place)
 
 
 def _with_stored(extension: Extension, vectors: pa.Table) -> pa.Table:

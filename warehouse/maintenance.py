@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.errors import WarehouseError
 from schemas.table import Table
-from warehouse.bundle import manifests
+from warehouse.registry import manifests
 from warehouse.statements import CHANGE_FEED, PROPERTIES, property_list
 from warehouse.tables import Warehouse
 

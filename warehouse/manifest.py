@@ -6,11 +6,11 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.errors import BundleError
+from schemas.errors import BundleError, DamagedBundle
 
 # 1 kept finished BM25 scores, as bm25s writes them; 2 knew one vector a text.
 FORMAT = 3
@@ -59,11 +59,15 @@ class Dense(Frozen):
     recall: float = 1.0
 
 
+# A manifest from elsewhere names no place outside its bundle.
+InBundle = Annotated[str, Field(pattern=r"^[\w-][\w.-]*(/[\w-][\w.-]*)*$")]
+
+
 class StoredFile(Frozen):
     """One file of a bundle."""
 
-    bytes: int
-    sha256: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Manifest(Frozen):
@@ -103,7 +107,7 @@ class Manifest(Frozen):
     chunks: int
     texts: int
     features: int
-    files: dict[str, StoredFile]
+    files: dict[InBundle, StoredFile]
     libraries: dict[str, str]
     dense: Dense = Dense()
     content: str = ""
@@ -165,13 +169,25 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_bytes())
-        _refuse_newer(content, path)
-        return Manifest.model_validate(content)
+        return parse_manifest(path.read_bytes(), str(path))
     except FileNotFoundError as error:
-        raise BundleError("the bundle has no manifest", where=str(folder), remedy=REBUILD) from error
-    except (OSError, ValueError, ValidationError) as error:
-        raise BundleError("the bundle's manifest is not readable", where=str(path), remedy=REBUILD) from error
+        raise DamagedBundle("the bundle has no manifest", where=str(folder), remedy=REBUILD) from error
+    except OSError as error:
+        raise _unreadable(str(path)) from error
+
+
+def parse_manifest(content: bytes, where: str) -> Manifest:
+    """The manifest that a file holds.
+
+    Raises:
+        BundleError: it is none, or a newer Nightjar wrote it.
+    """
+    try:
+        parsed = json.loads(content)
+        _refuse_newer(parsed, where)
+        return Manifest.model_validate(parsed)
+    except (ValueError, ValidationError) as error:
+        raise _unreadable(where) from error
 
 
 def stored_files(folder: Path, without: Container[str] = ()) -> dict[str, StoredFile]:
@@ -197,12 +213,12 @@ def check_files(folder: Path, manifest: Manifest, *, verify: bool) -> None:
     for name, stored in manifest.files.items():
         path = folder / name
         if not path.is_file():
-            raise BundleError("the file is missing from the bundle", where=str(path), remedy=REBUILD)
+            raise DamagedBundle("the file is missing from the bundle", where=str(path), remedy=REBUILD)
         size = path.stat().st_size
         if size != stored.bytes:
-            raise BundleError(f"the file has {size} bytes, not {stored.bytes}", where=str(path), remedy=REBUILD)
+            raise DamagedBundle(f"the file has {size} bytes, not {stored.bytes}", where=str(path), remedy=REBUILD)
         if verify and sha256_of(path) != stored.sha256:
-            raise BundleError("the file's checksum is not the manifest's", where=str(path), remedy=REBUILD)
+            raise DamagedBundle("the file's checksum is not the manifest's", where=str(path), remedy=REBUILD)
 
 
 def sha256_of(path: Path) -> str:
@@ -216,11 +232,15 @@ def library_versions(names: Iterable[str] = LIBRARIES) -> dict[str, str]:
     return {name: version(name) for name in names}
 
 
-def _refuse_newer(content: object, path: Path) -> None:
+def _unreadable(where: str) -> DamagedBundle:
+    return DamagedBundle("the bundle's manifest is not readable", where=where, remedy=REBUILD)
+
+
+def _refuse_newer(content: object, where: str) -> None:
     found = content["format"] if isinstance(content, dict) and "format" in content else None
     if isinstance(found, int) and found > FORMAT:
         raise BundleError(
             f"the bundle has format {found} and this Nightjar reads up to {FORMAT}",
-            where=str(path),
+            where=where,
             remedy="Update Nightjar, or roll back to an older index version",
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from schemas.errors import BundleError
-from warehouse.bundle import Bundle, indexes_folder, open_bundle
+from warehouse.bundle import Bundle, open_version
 from warehouse.pointer import Pointer, read_pointer
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def follow_live(root: str | Path, keep: int, open_milvus: Callable[[], Milvus]) 
 
 
 def _follow(milvus: Milvus, root: str | Path, keep: int, pointer: Pointer) -> int:
-    bundle = open_bundle(indexes_folder(root) / pointer.index_id, verify=False)
+    bundle = open_version(root, pointer.index_id, verify=False)
     uploaded = milvus.follow(bundle, pointer.previous[: keep - 1])
     now = read_pointer(root)  # it may have moved during a long upload
     return uploaded if now is None or now == pointer else uploaded + _follow(milvus, root, keep, now)

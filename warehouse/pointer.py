@@ -1,22 +1,16 @@
-"""The pointer: one small file that says which index version is live. It changes in one step or not at all.
-
-Local file system now. The two operations are what object storage offers too: a read, and a put that succeeds only
-where the pointer still is what the caller read.
-"""
+"""The pointer: one small file that says which index version is live. It changes in one step or not at all."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.errors import BundleError, UnknownName
-from warehouse.bundle import indexes_folder, open_bundle
-from warehouse.durable import only_one, replace_file
+from warehouse.bundle import open_version
+from warehouse.registry import INDEXES, POINTER, PointerMoved, Put, registry_of
 
-POINTER = "live.json"
-LOCK = ".live.lock"
 MOST_PREVIOUS = 100
 
 
@@ -24,7 +18,7 @@ class Pointer(BaseModel):
     """Which index version is live.
 
     Attributes:
-        path: of its bundle, relative to the warehouse's root.
+        path: of its bundle, relative to the root.
         published_at: when it went live, ISO 8601 in UTC.
         previous: versions that were live before and can be rolled back to, latest first.
         withdrawn: versions that were rolled back from; a refresh does not publish them again by itself.
@@ -32,7 +26,7 @@ class Pointer(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    index_id: str
+    index_id: str = Field(pattern=r"^[\w-]+$")
     path: str
     published_at: str
     previous: tuple[str, ...] = ()
@@ -45,15 +39,12 @@ def read_pointer(root: str | Path) -> Pointer | None:
     Raises:
         BundleError: the file is there and is not a pointer.
     """
-    path = indexes_folder(root) / POINTER
     try:
-        return Pointer.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
+        return _parsed(registry_of(root).pointer())
     except (OSError, ValidationError) as error:
         raise BundleError(
             "the pointer to the live index is not readable",
-            where=str(path),
+            where=_address(root),
             remedy="Delete the file and publish again: nightjar nightly CORPUS",
         ) from error
 
@@ -67,14 +58,14 @@ def swap_pointer(root: str | Path, index_id: str, *, expected: str | None) -> Po
     Raises:
         BundleError: another version went live meanwhile, or the pointer cannot be written.
     """
-    with _changing(root):
-        live = read_pointer(root)
+    with _changing(root) as (live, put):
         if live and live.index_id == index_id:
             return live
-        _refuse_unless(expected, live, root)
+        if (live.index_id if live else None) != expected:
+            raise _lost(root, live, expected)
         previous = _without((live.index_id, *live.previous), index_id) if live else ()
         withdrawn = _without(live.withdrawn, index_id) if live else ()
-        return _put(root, index_id, previous[:MOST_PREVIOUS], withdrawn)
+        return _put(put, index_id, previous[:MOST_PREVIOUS], withdrawn)
 
 
 def publish_bundle(root: str | Path, index_id: str, encoder_id: str, *, expected: str | None) -> Pointer:
@@ -87,7 +78,8 @@ def publish_bundle(root: str | Path, index_id: str, encoder_id: str, *, expected
     Raises:
         BundleError: the bundle is missing, damaged or of another encoder, or another version went live meanwhile.
     """
-    open_bundle(indexes_folder(root) / index_id, verify=True).refuse_other_encoder(encoder_id)
+    open_version(root, index_id, verify=True).refuse_other_encoder(encoder_id)
+    registry_of(root).keep(index_id)
     return swap_pointer(root, index_id, expected=expected)
 
 
@@ -102,15 +94,16 @@ def roll_back(root: str | Path, index_id: str | None = None, *, encoder_id: str 
         BundleError: nothing is published, there is no such earlier version, or its bundle is damaged or of another
             encoder.
     """
-    with _changing(root):
-        live = live_pointer(root)
+    with _changing(root) as (live, put):
+        if live is None:
+            raise _nothing(root)
         target = _earlier(live, index_id)
-        bundle = open_bundle(indexes_folder(root) / target, verify=True)
+        bundle = open_version(root, target, verify=True)
         if encoder_id is not None:
             bundle.refuse_other_encoder(encoder_id)
         position = live.previous.index(target)
         withdrawn = (live.index_id, *live.previous[:position], *live.withdrawn)
-        return _put(root, target, live.previous[position + 1 :], _without(withdrawn, target)[:MOST_PREVIOUS])
+        return _put(put, target, live.previous[position + 1 :], _without(withdrawn, target)[:MOST_PREVIOUS])
 
 
 def live_pointer(root: str | Path) -> Pointer:
@@ -121,35 +114,50 @@ def live_pointer(root: str | Path) -> Pointer:
     """
     pointer = read_pointer(root)
     if pointer is None:
-        raise BundleError("nothing is published yet", where=str(root), remedy="Publish one: nightjar nightly CORPUS")
+        raise _nothing(root)
     return pointer
 
 
 @contextmanager
-def _changing(root: str | Path) -> Iterator[None]:
-    folder = indexes_folder(root)
+def _changing(root: str | Path) -> Iterator[tuple[Pointer | None, Put]]:
+    """The pointer, and what replaces it as long as it is this one."""
+    live = None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with only_one(folder / LOCK):
-            yield
-    except OSError as error:
+        with registry_of(root).changing_pointer() as (content, put):
+            live = _parsed(content)
+            yield live, put
+    except PointerMoved as error:
+        now = read_pointer(root)
+        raise _lost(root, now, live.index_id if live else None) from error
+    except (OSError, ValidationError) as error:
         raise BundleError(
-            f"the pointer to the live index cannot be written: {error.strerror or error}",
-            where=str(folder / POINTER),
+            f"the pointer to the live index cannot be replaced: {getattr(error, 'strerror', None) or error}",
+            where=_address(root),
             left_behind="The live index serves on",
             remedy="Free some space or give this user the right to write there, and run the same command again",
         ) from error
 
 
-def _refuse_unless(expected: str | None, live: Pointer | None, root: str | Path) -> None:
-    found = live.index_id if live else None
-    if found != expected:
-        raise BundleError(
-            f"another run published {found or 'nothing'} while this one expected {expected or 'nothing'} to be live",
-            where=str(indexes_folder(root) / POINTER),
-            left_behind="The version built here is kept, unpublished",
-            remedy="Run the same command again: it starts from what is live now",
-        )
+def _lost(root: str | Path, found: Pointer | None, expected: str | None) -> BundleError:
+    live = found.index_id if found else "nothing"
+    return BundleError(
+        f"another run published {live} while this one expected {expected or 'nothing'} to be live",
+        where=_address(root),
+        left_behind="The version built here is kept, unpublished",
+        remedy="Run the same command again: it starts from what is live now",
+    )
+
+
+def _nothing(root: str | Path) -> BundleError:
+    return BundleError("nothing is published yet", where=str(root), remedy="Publish one: nightjar nightly CORPUS")
+
+
+def _address(root: str | Path) -> str:
+    return f"{registry_of(root).address}/{POINTER}"
+
+
+def _parsed(content: bytes | None) -> Pointer | None:
+    return None if content is None else Pointer.model_validate_json(content)
 
 
 def _earlier(live: Pointer, index_id: str | None) -> str:
@@ -161,16 +169,15 @@ def _earlier(live: Pointer, index_id: str | None) -> str:
     return target
 
 
-def _put(root: str | Path, index_id: str, previous: tuple[str, ...], withdrawn: tuple[str, ...]) -> Pointer:
-    folder = indexes_folder(root)
+def _put(put: Put, index_id: str, previous: tuple[str, ...], withdrawn: tuple[str, ...]) -> Pointer:
     pointer = Pointer(
         index_id=index_id,
-        path=(folder / index_id).relative_to(root).as_posix(),
+        path=f"{INDEXES}/{index_id}",
         published_at=datetime.now(UTC).isoformat(timespec="seconds"),
         previous=previous,
         withdrawn=withdrawn,
     )
-    replace_file(folder / POINTER, (pointer.model_dump_json(indent=1) + "\n").encode())
+    put((pointer.model_dump_json(indent=1) + "\n").encode())
     return pointer
 
 

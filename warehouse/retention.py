@@ -1,14 +1,10 @@
-"""Which index versions stay on disk."""
+"""Which index versions are kept."""
 
-import shutil
 import time
 from pathlib import Path
 
-from warehouse.bundle import UNFINISHED, indexes_folder
 from warehouse.pointer import read_pointer
-
-# A build that takes longer was killed, and a version that is older unpublished was given up.
-SECONDS_TO_PUBLISH = 24 * 3600
+from warehouse.registry import SECONDS_TO_PUBLISH, registry_of
 
 
 def retire_bundles(root: str | Path, keep: int) -> list[str]:
@@ -20,19 +16,18 @@ def retire_bundles(root: str | Path, keep: int) -> list[str]:
 
     Returns:
         index_ids of the deleted bundles.
+
+    Raises:
+        BundleError: object storage does not answer.
     """
     pointer = read_pointer(root)
     if pointer is None:
         return []
-    folder = indexes_folder(root)
-    kept = {pointer.index_id, *pointer.previous[: keep - 1]}
+    registry, recently = registry_of(root), time.time() - SECONDS_TO_PUBLISH
+    needed = {pointer.index_id, *pointer.previous[: keep - 1]}
     superseded = set(pointer.previous[keep - 1 :])
-    others = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name not in kept]
-    retired = [path for path in others if path.name in superseded or _is_old(path)]
-    for path in retired:
-        shutil.rmtree(path, ignore_errors=True)
-    return [path.name for path in retired if not path.name.startswith(UNFINISHED)]
-
-
-def _is_old(path: Path) -> bool:
-    return path.stat().st_mtime < time.time() - SECONDS_TO_PUBLISH
+    others = {name: kept for name, kept in registry.versions().items() if name not in needed}
+    retired = {name: kept for name, kept in others.items() if name in superseded or kept.written < recently}
+    for name in retired:
+        registry.delete(name)
+    return sorted(name for name, kept in retired.items() if kept.whole)

@@ -8,8 +8,8 @@ from deltalake import write_deltalake
 
 from bench.kills import Moment, Point, evenly, open_commits, orphans, points_over, table_differences
 from schemas.catalog import TABLES
-from warehouse.bundle import UNFINISHED, indexes_folder
 from warehouse.pointer import swap_pointer
+from warehouse.registry import UNFINISHED, registry_of
 
 ROWS = [{"question_id": "a", "question": "What?"}, {"question_id": "b", "question": "Who?"}]
 
@@ -40,11 +40,11 @@ def test_a_point_inside_is_reached_after_its_commits_and_with_an_open_one(root: 
 def test_the_moments_of_an_index_are_told_apart(tmp_path: Path) -> None:
     building, built = Point(0, Moment.BUILDING), Point(0, Moment.BUILT)
     assert not building.reached(tmp_path)
-    unfinished = indexes_folder(tmp_path) / f"{UNFINISHED}a"
+    unfinished = registry_of(tmp_path).folder / f"{UNFINISHED}a"
     unfinished.mkdir(parents=True)
     assert building.reached(tmp_path)
     assert not built.reached(tmp_path)
-    unfinished.rename(indexes_folder(tmp_path) / "a")
+    unfinished.rename(registry_of(tmp_path).folder / "a")
     assert built.reached(tmp_path)
     swap_pointer(tmp_path, "a", expected=None)
     assert not built.reached(tmp_path)

@@ -17,7 +17,7 @@ from bench.kills import nightly_command
 from flows.ablating import ranked_chunks
 from tests.bundles import SENTENCES, published
 from tests.judged_birds import PASSAGES, QRELS, write_collection
-from warehouse.bundle import indexes_folder
+from warehouse.registry import registry_of
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +78,7 @@ def test_an_ablation_is_run_once_and_agrees_with_ir_measures(prefect_api: str, t
         return dict(json.loads(done.stdout))
 
     subprocess.run(nightly_command(corpus), env=environment, check=True, capture_output=True)
-    index, features = checksums(indexes_folder(root)), rows(root, "features")
+    index, features = checksums(registry_of(root).folder), rows(root, "features")
     first = nightjar("ablate")
     # No feedback and BM25; at two depths three methods without features, the feature's terms, and PromptPRF with
     # ranks in the labels and without.
@@ -93,7 +93,7 @@ def test_an_ablation_is_run_once_and_agrees_with_ir_measures(prefect_api: str, t
     again = nightjar("ablate")
     assert (again["computed"], again["configurations"]) == (0, first["configurations"])
     assert (rows(root, "rankings"), rows(root, "metrics")) == (rankings, metrics)
-    assert (checksums(indexes_folder(root)), rows(root, "features")) == (index, features)
+    assert (checksums(registry_of(root).folder), rows(root, "features")) == (index, features)
     (recipe,) = nightjar("audit")["recipes"]
     assert (recipe["feature"], recipe["texts"], recipe["coverage"]) == ("keywords", len(PASSAGES), 1)
     assert 0 <= recipe["grounding"] <= 1

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from bench.kills import nightly_command
 from tests.small_site import PAGES
 from tests.tasks.crawling.archives import Answer, warc
-from warehouse.bundle import indexes_folder, open_bundle
+from warehouse.bundle import open_version
 from warehouse.pointer import live_pointer
 
 pytestmark = pytest.mark.slow
@@ -96,7 +96,7 @@ def test_nights_over_files(corpus: Path, prefect_api: str) -> None:
     ] * 2
     assert {row["text_hash"] for row in table(corpus, "features")} == described
     root = str(corpus.parent / "root")
-    stored = open_bundle(indexes_folder(root) / live_pointer(root).index_id, verify=False).stored
+    stored = open_version(root, live_pointer(root).index_id, verify=False).stored
     assert stored.features(stored.numbers(pa.chunked_array([[hawk["text_hash"]]])), "keywords") == [""]
     # Once no page says noai any more the feature that was written is back, and noindex retires a document.
     latest = {"WARC-Date": "2026-01-01T00:00:00Z"}
@@ -104,5 +104,5 @@ def test_nights_over_files(corpus: Path, prefect_api: str) -> None:
     (corpus.parent / "most.warc.gz").write_bytes(warc(changed))
     nightly("2026-01-03")
     assert live_urls(corpus, "documents") == live_urls(corpus, "chunks") == left - {HAWKS}
-    stored = open_bundle(indexes_folder(root) / live_pointer(root).index_id, verify=False).stored
+    stored = open_version(root, live_pointer(root).index_id, verify=False).stored
     assert stored.features(stored.numbers(pa.chunked_array([[hawk["text_hash"]]])), "keywords") != [""]

@@ -19,9 +19,9 @@ from schemas.errors import CrawlError
 from tasks.refreshing import rebuild
 from tests.conftest import Night
 from tests.small_site import copy_night
-from warehouse.bundle import indexes_folder
 from warehouse.manifest import differing_files, read_manifest
 from warehouse.pointer import live_pointer
+from warehouse.registry import registry_of
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -109,7 +109,7 @@ def test_one_changed_paragraph_costs_one_chunk_and_a_first_404_none(corpus: str)
 def test_a_superseded_index_is_built_again_byte_for_byte(corpus: str, night: Night, tmp_path: Path) -> None:
     loaded = load_corpus(corpus)
     superseded = live_pointer(loaded.warehouse).previous[0]
-    manifest = read_manifest(indexes_folder(loaded.warehouse) / superseded)
+    manifest = read_manifest(registry_of(loaded.warehouse).folder / superseded)
     again = rebuild(open_warehouse(loaded), manifest, tmp_path)
     assert again.manifest.index_id == superseded == live_pointer(load_corpus(night.corpus).warehouse).index_id
     assert differing_files(manifest, again.manifest) == []

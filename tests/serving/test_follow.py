@@ -8,9 +8,10 @@ import pytest
 from models.fake import FAKE_ENCODER_ID, FakeEncoder
 from schemas.errors import BundleError
 from schemas.vectors import vectors_id
+from serving import search
 from serving.follow import LiveIndex
 from tests.bundles import SENTENCES, built, published, source_of, vectors_for
-from warehouse.bundle import Source, build_bundle
+from warehouse.bundle import Bundle, Source, build_bundle
 from warehouse.pointer import live_pointer, roll_back, swap_pointer
 
 
@@ -110,3 +111,28 @@ def test_a_pointer_to_nothing_is_refused(tmp_path: Path) -> None:
 
     swap_pointer(tmp_path, bundle.manifest.index_id, expected="0" * 32)
     assert followed(tmp_path).current.index_id == live_pointer(tmp_path).index_id
+
+
+def test_a_refused_version_is_tried_ever_more_seldom_and_another_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = published(tmp_path, SENTENCES[:3])
+    live = followed(tmp_path)
+    (published(tmp_path).folder / "chunks.arrow").unlink()
+    looks: list[bool] = []
+    tried: list[int] = []
+    open_version = search.open_version
+
+    def opened(root: Path, index_id: str, *, verify: bool) -> Bundle:
+        tried.append(len(looks))
+        return open_version(root, index_id, verify=verify)
+
+    monkeypatch.setattr(search, "open_version", opened)
+    while len(looks) < 300:
+        looks.append(live.follow())
+    roll_back(tmp_path)
+
+    assert not any(looks)
+    assert tried == [0, 1, 3, 7, 15, 31, 63, 127, 191, 255]
+    assert not live.follow()
+    assert (live.current.index_id, live.problem) == (first.manifest.index_id, "")

@@ -19,7 +19,7 @@ from tasks.refreshing import build, check, rebuild
 from tasks.run import Run, Silent
 from tests.bundles import SENTENCES, chunks_of, features_for, hash_of, late_hash, queries_for, vectors_for
 from tests.warehouse.test_extension import assert_same, sparse_for
-from warehouse.bundle import Bundle, indexes_folder, open_bundle
+from warehouse.bundle import Bundle, open_version
 from warehouse.pointer import swap_pointer
 from warehouse.tables import Warehouse
 
@@ -45,7 +45,7 @@ def refreshed(
     with run.stage("gate") as stage:
         check(stage, index_id, FakeEncoder, Path(settings.warehouse) / "pages")
     swap_pointer(settings.warehouse, index_id, expected=live)
-    return open_bundle(indexes_folder(settings.warehouse) / index_id, verify=True), detail
+    return open_version(settings.warehouse, index_id, verify=True), detail
 
 
 def sparse_rows(sentences: list[str]) -> pa.Table:

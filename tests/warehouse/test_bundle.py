@@ -214,11 +214,6 @@ def test_a_bundle_in_the_wrong_folder_is_refused(tmp_path: Path) -> None:
         open_bundle(moved, verify=False)
 
 
-def test_a_root_on_object_storage_is_refused() -> None:
-    with pytest.raises(BundleError, match="need a local folder"):
-        build_bundle("s3://bucket/corpus", source_of(), vectors_for(SENTENCES))
-
-
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
     lines = run(CROWDED, tmp_path).splitlines()
 

@@ -62,7 +62,7 @@ class State:
         words = sorted(word for other, word in self.late if other == sentence)
         return " ".join([dict(self.appended).get(sentence, "nothing"), *words])
 
-    def built(self, root: Path) -> Bundle:
+    def built(self, root: str | Path) -> Bundle:
         return build_bundle(root, self.source(), self.vectors(), sparse_for(self.encoded))
 
     def vectors(self, own: "pa.Array[pa.StringScalar] | None" = None) -> pa.Table:
@@ -105,7 +105,7 @@ def sparse_of(text: str) -> SparseVector:
     return SparseVector(terms.astype(np.int32), counts.astype(np.float32))
 
 
-def extended(root: Path, parent: Bundle, before: State, after: State) -> Bundle:
+def extended(root: str | Path, parent: Bundle, before: State, after: State) -> Bundle:
     """The parent brought from one state to another; every text of either counts as touched."""
     hashes = {hash_of(sentence) for sentence in {*before.sentences, *after.sentences}}
     touched = pa.array(sorted(hashes), pa.string())

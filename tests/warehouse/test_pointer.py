@@ -10,7 +10,8 @@ import pytest
 from models.fake import FAKE_ENCODER_ID
 from schemas.errors import BundleError, UnknownName
 from tests.bundles import SENTENCES, built, published
-from warehouse.pointer import POINTER, live_pointer, publish_bundle, read_pointer, roll_back, swap_pointer
+from warehouse.pointer import live_pointer, publish_bundle, read_pointer, roll_back, swap_pointer
+from warehouse.registry import POINTER
 
 CHECKOUT = Path(__file__).parents[2]
 SWAP = """
@@ -24,45 +25,45 @@ except BundleError:
 """
 
 
-def test_nothing_is_published_at_first(tmp_path: Path) -> None:
-    assert read_pointer(tmp_path) is None
+def test_nothing_is_published_at_first(root: str) -> None:
+    assert read_pointer(root) is None
     with pytest.raises(BundleError, match=r"nothing is published yet.*nightjar nightly"):
-        live_pointer(tmp_path)
+        live_pointer(root)
 
 
-def test_a_swap_is_read_back(tmp_path: Path) -> None:
-    pointer = swap_pointer(tmp_path, "one", expected=None)
+def test_a_swap_is_read_back(root: str) -> None:
+    pointer = swap_pointer(root, "one", expected=None)
 
-    assert read_pointer(tmp_path) == pointer
+    assert read_pointer(root) == pointer
     assert (pointer.index_id, pointer.path, pointer.previous) == ("one", "indexes/one", ())
 
 
-def test_versions_that_were_live_are_remembered_latest_first(tmp_path: Path) -> None:
-    swap_pointer(tmp_path, "one", expected=None)
-    swap_pointer(tmp_path, "two", expected="one")
-    swap_pointer(tmp_path, "three", expected="two")
+def test_versions_that_were_live_are_remembered_latest_first(root: str) -> None:
+    swap_pointer(root, "one", expected=None)
+    swap_pointer(root, "two", expected="one")
+    swap_pointer(root, "three", expected="two")
 
-    assert swap_pointer(tmp_path, "one", expected="three").previous == ("three", "two")
+    assert swap_pointer(root, "one", expected="three").previous == ("three", "two")
 
 
 @pytest.mark.parametrize("expected", [None, "zero"])
-def test_a_swap_that_expects_another_version_is_refused(tmp_path: Path, expected: str | None) -> None:
-    before = swap_pointer(tmp_path, "one", expected=None)
+def test_a_swap_that_expects_another_version_is_refused(root: str, expected: str | None) -> None:
+    before = swap_pointer(root, "one", expected=None)
 
     with pytest.raises(BundleError, match="another run published one"):
-        swap_pointer(tmp_path, "two", expected=expected)
+        swap_pointer(root, "two", expected=expected)
 
-    assert read_pointer(tmp_path) == before
+    assert read_pointer(root) == before
 
 
-def test_of_several_at_once_one_wins(tmp_path: Path) -> None:
+def test_of_several_at_once_one_wins(root: str) -> None:
     names = ["a", "b", "c", "d"]
-    racers = [subprocess.Popen([sys.executable, "-c", SWAP, str(tmp_path), name], cwd=CHECKOUT) for name in names]
+    racers = [subprocess.Popen([sys.executable, "-c", SWAP, root, name], cwd=CHECKOUT) for name in names]
 
     codes = [racer.wait() for racer in racers]
 
     assert sorted(codes) == [0, 3, 3, 3]
-    assert live_pointer(tmp_path).index_id == names[codes.index(0)]
+    assert live_pointer(root).index_id == names[codes.index(0)]
 
 
 def test_a_pointer_that_is_not_one_is_refused(tmp_path: Path) -> None:
@@ -73,10 +74,10 @@ def test_a_pointer_that_is_not_one_is_refused(tmp_path: Path) -> None:
         read_pointer(tmp_path)
 
 
-def test_a_swap_to_what_is_live_changes_nothing(tmp_path: Path) -> None:
-    before = swap_pointer(tmp_path, "one", expected=None)
+def test_a_swap_to_what_is_live_changes_nothing(root: str) -> None:
+    before = swap_pointer(root, "one", expected=None)
 
-    assert swap_pointer(tmp_path, "one", expected="zero") == before
+    assert swap_pointer(root, "one", expected="zero") == before
 
 
 @pytest.mark.parametrize(
@@ -98,16 +99,16 @@ def test_a_damaged_version_is_not_published(tmp_path: Path, spoil: Callable[[Pat
     assert live_pointer(tmp_path).index_id == live
 
 
-def test_a_version_of_another_encoder_is_neither_published_nor_gone_back_to(tmp_path: Path) -> None:
-    one, two = (published(tmp_path, SENTENCES[:count]).manifest.index_id for count in (2, 3))
-    other = built(tmp_path).manifest.index_id
+def test_a_version_of_another_encoder_is_neither_published_nor_gone_back_to(root: str) -> None:
+    one, two = (published(root, SENTENCES[:count]).manifest.index_id for count in (2, 3))
+    other = built(root).manifest.index_id
 
     with pytest.raises(BundleError, match=f"{other}: the index was built with encoder {FAKE_ENCODER_ID}, not mine"):
-        publish_bundle(tmp_path, other, "mine", expected=two)
+        publish_bundle(root, other, "mine", expected=two)
     with pytest.raises(BundleError, match=f"{one}: the index was built with encoder {FAKE_ENCODER_ID}, not mine"):
-        roll_back(tmp_path, encoder_id="mine")
+        roll_back(root, encoder_id="mine")
 
-    assert live_pointer(tmp_path).index_id == two
+    assert live_pointer(root).index_id == two
 
 
 def test_a_swap_leaves_no_scratch_file(tmp_path: Path) -> None:
@@ -116,31 +117,31 @@ def test_a_swap_leaves_no_scratch_file(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "indexes").iterdir()} == {POINTER, ".live.lock"}
 
 
-def test_rolling_back_goes_to_the_version_before_and_withdraws_the_live_one(tmp_path: Path) -> None:
-    one, two, three = (published(tmp_path, SENTENCES[:count]).manifest.index_id for count in (2, 3, 4))
+def test_rolling_back_goes_to_the_version_before_and_withdraws_the_live_one(root: str) -> None:
+    one, two, three = (published(root, SENTENCES[:count]).manifest.index_id for count in (2, 3, 4))
 
-    assert roll_back(tmp_path).index_id == two
-    pointer = roll_back(tmp_path)
+    assert roll_back(root).index_id == two
+    pointer = roll_back(root)
 
     assert (pointer.index_id, pointer.previous) == (one, ())
     assert set(pointer.withdrawn) == {two, three}
     with pytest.raises(BundleError, match="no version before it"):
-        roll_back(tmp_path)
+        roll_back(root)
 
 
-def test_rolling_back_to_a_named_version_withdraws_those_after_it(tmp_path: Path) -> None:
-    one, two, three = (published(tmp_path, SENTENCES[:count]).manifest.index_id for count in (2, 3, 4))
+def test_rolling_back_to_a_named_version_withdraws_those_after_it(root: str) -> None:
+    one, two, three = (published(root, SENTENCES[:count]).manifest.index_id for count in (2, 3, 4))
 
-    assert roll_back(tmp_path, one).withdrawn == (three, two)
+    assert roll_back(root, one).withdrawn == (three, two)
     with pytest.raises(UnknownName, match="unknown earlier index version"):
-        roll_back(tmp_path, "never-published")
+        roll_back(root, "never-published")
 
 
-def test_publishing_a_withdrawn_version_takes_it_back(tmp_path: Path) -> None:
-    one, two = (published(tmp_path, SENTENCES[:count]).manifest.index_id for count in (2, 3))
-    roll_back(tmp_path)
+def test_publishing_a_withdrawn_version_takes_it_back(root: str) -> None:
+    one, two = (published(root, SENTENCES[:count]).manifest.index_id for count in (2, 3))
+    roll_back(root)
 
-    pointer = swap_pointer(tmp_path, two, expected=one)
+    pointer = swap_pointer(root, two, expected=one)
 
     assert (pointer.index_id, pointer.previous, pointer.withdrawn) == (two, (one,), ())
 

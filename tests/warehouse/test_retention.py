@@ -4,44 +4,55 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.bundles import SENTENCES, built, published
-from warehouse.bundle import UNFINISHED
+from warehouse import retention
 from warehouse.pointer import live_pointer
-from warehouse.retention import SECONDS_TO_PUBLISH, retire_bundles
+from warehouse.registry import SECONDS_TO_PUBLISH, UNFINISHED, registry_of
+from warehouse.retention import retire_bundles
 
 
-def names(root: Path) -> set[str]:
-    return {path.name for path in (root / "indexes").iterdir() if path.is_dir()}
+def names(root: str) -> set[str]:
+    return set(registry_of(root).versions())
 
 
-def age(path: Path) -> None:
-    long_ago = time.time() - SECONDS_TO_PUBLISH - 60
-    os.utime(path, (long_ago, long_ago))
+@pytest.fixture
+def a_day_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that was written before the test asks is old."""
+    monkeypatch.setattr(retention, "SECONDS_TO_PUBLISH", -60)
 
 
-def test_published_versions_beyond_those_kept_go(tmp_path: Path) -> None:
-    one, two, three = (published(tmp_path, SENTENCES[:count]).manifest.index_id for count in (2, 3, 4))
+def test_published_versions_beyond_those_kept_go(root: str) -> None:
+    one, two, three = (published(root, SENTENCES[:count]).manifest.index_id for count in (2, 3, 4))
 
-    assert retire_bundles(tmp_path, keep=2) == [one]
-    assert names(tmp_path) == {two, three}
-
-
-def test_the_live_version_stays_however_old_it_is(tmp_path: Path) -> None:
-    bundle = published(tmp_path)
-    age(bundle.folder)
-
-    assert retire_bundles(tmp_path, keep=1) == []
-    assert names(tmp_path) == {live_pointer(tmp_path).index_id}
+    assert retire_bundles(root, keep=2) == [one]
+    assert names(root) == {two, three}
+    assert not (registry_of(root).folder / one).exists()
 
 
-def test_a_version_that_is_about_to_be_published_stays(tmp_path: Path) -> None:
-    published(tmp_path)
-    waiting = built(tmp_path, SENTENCES[:3])
+@pytest.mark.usefixtures("a_day_later")
+def test_the_live_version_stays_however_old_it_is(root: str) -> None:
+    published(root)
 
-    assert retire_bundles(tmp_path, keep=1) == []
+    assert retire_bundles(root, keep=1) == []
+    assert names(root) == {live_pointer(root).index_id}
 
-    age(waiting.folder)
-    assert retire_bundles(tmp_path, keep=1) == [waiting.manifest.index_id]
+
+def test_a_version_that_is_about_to_be_published_stays(root: str) -> None:
+    published(root)
+    waiting = built(root, SENTENCES[:3])
+
+    assert retire_bundles(root, keep=1) == []
+    assert waiting.manifest.index_id in names(root)
+
+
+@pytest.mark.usefixtures("a_day_later")
+def test_a_version_that_was_never_published_goes_once_it_is_old(root: str) -> None:
+    published(root)
+    given_up = built(root, SENTENCES[:3])
+
+    assert retire_bundles(root, keep=1) == [given_up.manifest.index_id]
 
 
 def test_what_a_killed_build_left_goes_once_it_is_old(tmp_path: Path) -> None:
@@ -51,13 +62,14 @@ def test_what_a_killed_build_left_goes_once_it_is_old(tmp_path: Path) -> None:
 
     retire_bundles(tmp_path, keep=1)
     assert left.exists()
-    age(left)
+    long_ago = time.time() - SECONDS_TO_PUBLISH - 60
+    os.utime(left, (long_ago, long_ago))
     retire_bundles(tmp_path, keep=1)
     assert not left.exists()
 
 
-def test_nothing_goes_while_nothing_is_live(tmp_path: Path) -> None:
-    bundle = built(tmp_path)
-    age(bundle.folder)
+@pytest.mark.usefixtures("a_day_later")
+def test_nothing_goes_while_nothing_is_live(root: str) -> None:
+    built(root)
 
-    assert retire_bundles(tmp_path, keep=1) == []
+    assert retire_bundles(root, keep=1) == []
