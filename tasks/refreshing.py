@@ -37,7 +37,7 @@ def build(
     sparse_encoder_id: str | None = None,
     late_recipes: Collection[str] = (),
 ) -> str | None:
-    """Build an index version of the live chunks, unless the live one is of the same content.
+    """Build an index version of the live chunks, unless the live one is whole and of the same content.
 
     It is made of the live version and what changed since, as long as that pays (`[index]` in the corpus file).
 
@@ -60,13 +60,14 @@ def build(
     versions = {table.name: run.pin(table) for table in tables_of(wanted)}
     tables = IndexTables(run.warehouse, stage.read, versions, wanted)
     live = run.live
-    if live and _built_from(run, live) == versions:
+    if live and _built_from(run, live) == versions and _is_whole(run, live):
         return None
     made, new_vectors = _whole_or_extension(stage, tables, live)
     stage.ledger.rows_in = len(made.source.chunks) if isinstance(made, Extension) else len(made.chunks)
-    if live and made.index_id in (live.index_id, *live.withdrawn):
+    known = _already_known(run, made.index_id)
+    if known:
         stage.ledger.skipped = stage.ledger.rows_in
-        stage.ledger.detail = "the live index has this content" if made.index_id == live.index_id else "withdrawn"
+        stage.ledger.detail = known
         return None
     bundle = _put(stage, tables, made, new_vectors)
     stage.append(INDEXES, INDEXES.rows([_index_row(run, bundle)]))
@@ -170,6 +171,24 @@ def _built_from(run: Run, live: Pointer) -> dict[str, int]:
         return dict(registry_of(run.corpus.indexes).manifest(live.index_id).table_versions)
     except BundleError:
         return {}
+
+
+def _already_known(run: Run, index_id: str) -> str:
+    """Why a version is not built; empty where it is. The live one is, if it is damaged."""
+    if run.live and index_id == run.live.index_id and _is_whole(run, run.live):
+        return "the live index has this content"
+    return "withdrawn" if run.live and index_id in run.live.withdrawn else ""
+
+
+def _is_whole(run: Run, live: Pointer) -> bool:
+    """Whether every byte of the live version is as it was written, here and, after a look, where it is kept."""
+    try:
+        _opened(run, live.index_id, verify=True)
+    except BundleError as error:
+        run.progress.note(f"the live index is built again: {error}")
+        return False
+    registry_of(run.corpus.indexes).keep(live.index_id)
+    return True
 
 
 def _whole_or_extension(stage: Stage, tables: IndexTables, live: Pointer | None) -> tuple[Source | Extension, pa.Table]:
