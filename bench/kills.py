@@ -142,7 +142,7 @@ def points_over(root: Path, number: int) -> list[Point]:
     return [*(Point(count, moment) for count, moment in sorted(commits, key=lambda point: point[0])), *index]
 
 
-def finished_indexes(root: Path) -> list[str]:
+def finished_indexes(root: str | Path) -> list[str]:
     """Index versions with a whole bundle."""
     return [index_id for index_id, kept in registry_of(root).versions().items() if kept.whole]
 
@@ -223,17 +223,17 @@ def _place(root: Path) -> str:
     return f"after commit  {len(entries):>2}, to {newest.relative_to(root).parts[1]}"
 
 
-def contents(root: Path) -> Contents:
+def contents(root: str | Path) -> Contents:
     """What the tables hold, whichever run wrote it; a key that stands twice is there twice."""
-    return {name: _rows(root / "tables" / name) for name in COMPARED}
+    return {name: _rows(f"{root}/tables/{name}") for name in COMPARED}
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    rows = DeltaTable(str(path)).to_pyarrow_table().to_pylist()
+def _rows(path: str) -> list[dict[str, Any]]:
+    rows = DeltaTable(path).to_pyarrow_table().to_pylist()
     return [{name: value for name, value in row.items() if name not in VOLATILE} for row in rows]
 
 
-def differences(root: Path, expected: Contents) -> list[str]:
+def differences(root: str | Path, expected: Contents) -> list[str]:
     """How a warehouse differs from what a whole night makes, one line each."""
     found = contents(root)
     lines = [line for name in COMPARED for line in table_differences(name, expected[name], found[name])]
@@ -267,7 +267,7 @@ def orphans(found: Contents) -> list[str]:
     return lines
 
 
-def index_differences(root: Path, found: Contents) -> list[str]:
+def index_differences(root: str | Path, found: Contents) -> list[str]:
     """The live index is whole, is the one that `indexes` calls published, and is the only finished one."""
     try:
         live = live_pointer(root).index_id

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from models.batches import by_length
 from models.control_tokens import control_token_pattern, neutralise
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor, device
     from torch.nn import Module
 
+# Models in use, so that a dense and a sparse encoder of one model hold its weights once.
+_in_use: "WeakValueDictionary[tuple[Path, Precision], Module]" = WeakValueDictionary()
 # Most tokens of a text, as in PromptReps' paper; no passage is longer.
 TEXT_TOKENS = 512
 
@@ -134,14 +137,19 @@ def _open(folder: Path, precision: Precision) -> tuple[Any, Any]:
     """Model and tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    known = _in_use.get((folder, precision))
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=loaded_as(precision), local_files_only=True, use_safetensors=True
-        )
+        model: Any = known
+        if model is None:
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=loaded_as(precision), local_files_only=True, use_safetensors=True
+            )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # transformers and the libraries underneath raise types of their own
         raise ModelError(f"transformers cannot open it: {error}", where=str(folder)) from error
-    return model.eval().to(device_for(precision)), tokenizer
+    if known is None:
+        _in_use[folder, precision] = model.eval().to(device_for(precision))
+    return model, tokenizer
 
 
 @contextmanager

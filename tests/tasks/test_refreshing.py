@@ -6,17 +6,19 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from models.fake import FakeEncoder
+from models.fake import FAKE_ENCODER_ID, FakeEncoder
 from schemas.chunks import CHUNKS
 from schemas.corpus import Corpus, IndexSettings, PassagesSettings
 from schemas.embeddings import EMBEDDINGS
 from schemas.errors import GateError
 from schemas.indexes import INDEXES
 from tasks.index_tables import describable
-from tasks.refreshing import check
+from tasks.refreshing import build, check, publish
 from tasks.run import Run, Silent
 from tests.bundles import SENTENCES, built, chunks_of, published, vectors_for
+from warehouse.bundle import open_version
 from warehouse.pointer import live_pointer
+from warehouse.registry import registry_of
 from warehouse.tables import Warehouse
 
 
@@ -62,3 +64,27 @@ def test_a_failing_version_is_rejected_or_by_force_let_through_and_either_is_rec
 def _verdict(warehouse: Warehouse) -> tuple[str, list[str], bool]:
     (row,) = warehouse.arrow(INDEXES, warehouse.read(INDEXES)).to_pylist()
     return row["state"], row["failed_gates"], row["forced"]
+
+
+@pytest.mark.parametrize("name", ["chunks.arrow", "manifest.json"])
+def test_a_damaged_live_index_is_built_again_though_nothing_has_changed(
+    warehouse: Warehouse, tmp_path: Path, name: str
+) -> None:
+    warehouse.add(CHUNKS, chunks_of(SENTENCES))
+    warehouse.add(EMBEDDINGS, vectors_for(SENTENCES))
+    corpus = Corpus(name="c", warehouse=str(tmp_path), passages=PassagesSettings(path="unread"))
+
+    def refreshed() -> str | None:
+        run = Run(warehouse, corpus, "20260101T000000-0000", date(2026, 1, 1), Silent())
+        with run.stage("index") as stage:
+            index_id = build(stage, FAKE_ENCODER_ID, [])
+            publish(stage, index_id, FAKE_ENCODER_ID)
+        return index_id
+
+    live = refreshed()
+    assert live and refreshed() is None
+    (registry_of(tmp_path).folder / live / name).unlink()
+
+    assert refreshed() == live
+    assert open_version(tmp_path, live, verify=True).manifest.chunks == len(SENTENCES)
+    assert warehouse.read(INDEXES).count() == 1

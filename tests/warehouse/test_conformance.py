@@ -61,7 +61,7 @@ def here(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> list[
     return [operations(warehouse), maintenance(warehouse)]
 
 
-def on(engine: str, root: Path) -> list[Any]:
+def on(engine: str, root: str | Path) -> list[Any]:
     program = [sys.executable, "-m", "tests.warehouse.conformance", engine, str(root)]
     there = subprocess.run(program, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
     return list(json.loads(there.stdout.splitlines()[-1]))
@@ -79,8 +79,8 @@ def test_spark_connect_does_what_spark_in_this_process_does(here: list[Any], con
     assert on(connect, tmp_path / "connect") == here
 
 
-def test_sail_does_what_spark_does_and_says_what_it_lacks(here: list[Any], tmp_path: Path) -> None:
-    figures, lacking = on("sail", tmp_path / "sail")
+def test_sail_does_what_spark_does_and_says_what_it_lacks(here: list[Any], root: str) -> None:
+    figures, lacking = on("sail", root)
     assert figures == here[0]
     assert lacking == [f"Sail does not have {what}" for what in LACKING]
 
