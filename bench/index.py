@@ -1,17 +1,22 @@
-"""The parts of an index bundle beside FAISS, bm25s and SciPy called directly, on the same data.
+"""The parts of an index bundle beside FAISS, bm25s, SciPy and Seismic called directly, on the same data.
 
     python -m bench.index [--texts N] [--queries N] [--rounds N] [--json]
+
+Seismic is in the dependency group `bench`; where it is not installed it is left out, and that is said.
 
 Times are seconds, of queries seconds for a thousand: single ones one call each, batched ones all in one call. Every
 round runs each way once, in turn; the best of the rounds counts. Sizes are megabytes on disk. Texts, vectors and
 sparse vectors are drawn with a seed: words by Zipf's law, vectors around topics.
 """
 
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +40,8 @@ K = 10
 MEGABYTE = 1 << 20
 # At least 0.9 of the reference's queries a second.
 GOAL = 1 / 0.9
+# Seismic's search looks at so many terms of a query, and at blocks that promise so large a share of the tenth score.
+SEISMIC_TERMS, SEISMIC_SHARE = 10, 0.9
 Way = Callable[[], object]
 
 
@@ -275,6 +282,64 @@ def sparse(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
     )
 
 
+def seismic(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
+    """Inner products of sparse vectors beside Seismic, which finds approximate neighbours in an index in memory."""
+    try:
+        from seismic import SeismicDataset, SeismicIndex, get_seismic_string
+    except ImportError:
+        typer.echo("Seismic is left out: it is in the dependency group bench, and not installed", err=True)
+        return
+    folder, saved, kind = scratch / "beside-seismic", scratch / "saved", get_seismic_string()
+    terms, weights = (drawn.sparse[name].combine_chunks() for name in ("terms", "weights"))
+
+    def direct() -> None:
+        dataset, spelled, weighed = SeismicDataset(), terms.values.to_numpy().astype(kind), weights.values.to_numpy()
+        for number, (start, end) in enumerate(pairwise(terms.offsets.to_numpy())):
+            dataset.add_document(str(number), spelled[start:end], weighed[start:end])
+        with printing_to_stderr():
+            SeismicIndex.build_from_dataset(dataset).save(str(saved))
+
+    count, queries = len(drawn.texts), drawn.query_sparse
+    yield compared("sparse: build, s", 1, lambda: write_sparse(folder, names(count), drawn.sparse), direct, "Seismic")
+    stored = saved.with_name("saved.index.seismic")
+    yield Measured("sparse: size, MB", megabytes(folder), megabytes(stored), "Seismic", GOAL)
+    ours, theirs = SparseIndex(folder, Texts.whole(count)), SeismicIndex.load(str(stored))
+    asked = [(query.terms.astype(kind), query.weights) for query in queries]
+    few, thousands = range(min(len(queries), 100)), len(queries) / 1000
+
+    def nearest(row: int) -> list[tuple[str, float, str]]:
+        found: list[tuple[str, float, str]] = theirs.search("", *asked[row], K, SEISMIC_TERMS, SEISMIC_SHARE)
+        return found
+
+    exact = [set(each.numbers[0].tolist()) for each in ours.search_many(queries[: len(few)], K)]
+    recall = np.mean([len(exact[row] & {int(number) for _, _, number in nearest(row)}) / K for row in few])
+    yield Measured("sparse: recall@10", 1.0, float(recall), "Seismic")
+    each_of_ours = each(lambda row: ours.search(queries[row], K), few)
+    yield compared("sparse: single", rounds, each_of_ours, each(nearest, few), "Seismic", len(few) / 1000)
+    names_of, spelled, weighed = np.full(len(queries), "", kind), [row[0] for row in asked], [row[1] for row in asked]
+    yield compared(
+        "sparse: batched",
+        rounds,
+        lambda: ours.search_many(queries, K),
+        lambda: theirs.batch_search(names_of, spelled, weighed, K, SEISMIC_TERMS, SEISMIC_SHARE),
+        "Seismic",
+        thousands,
+    )
+
+
+@contextmanager
+def printing_to_stderr() -> Iterator[None]:
+    """What a library prints past Python goes to where it does not mix with figures."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def main(
     texts: Annotated[int, typer.Option(min=K + 1, help="Texts in the index.")] = 100_000,
     queries: Annotated[int, typer.Option(min=1, help="Queries asked.")] = 1_000,
@@ -285,7 +350,7 @@ def main(
     drawn = draw(texts, queries)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        measured = chain(*(part(drawn, scratch, rounds) for part in (lexical, dense, sparse)))
+        measured = chain(*(part(drawn, scratch, rounds) for part in (lexical, dense, sparse, seismic)))
         print_measured(measured, as_json)
 
 

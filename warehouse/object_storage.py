@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -223,12 +223,13 @@ class ObjectRegistry:
         )
 
     def _files_here(self) -> dict[str, Path]:
-        """Files of the copies, by the checksums that their manifests name."""
+        """Files of the copies, by the checksums that their manifests name; of one with a damaged manifest none."""
         here: dict[str, Path] = {}
         for index_id, kept in self._copies.versions().items():
             if kept.whole:
-                files = self._copies.manifest(index_id).files
-                here |= {file.sha256: self.folder / index_id / name for name, file in files.items()}
+                with suppress(BundleError):
+                    files = self._copies.manifest(index_id).files
+                    here |= {file.sha256: self.folder / index_id / name for name, file in files.items()}
         return {checksum: path for checksum, path in here.items() if path.is_file()}
 
     def _forget_deleted(self) -> None:

@@ -40,13 +40,9 @@ def read_pointer(root: str | Path) -> Pointer | None:
         BundleError: the file is there and is not a pointer.
     """
     try:
-        return _parsed(registry_of(root).pointer())
-    except (OSError, ValidationError) as error:
-        raise BundleError(
-            "the pointer to the live index is not readable",
-            where=_address(root),
-            remedy="Delete the file and publish again: nightjar nightly CORPUS",
-        ) from error
+        return _parsed(root, registry_of(root).pointer())
+    except OSError as error:
+        raise _unreadable(root) from error
 
 
 def swap_pointer(root: str | Path, index_id: str, *, expected: str | None) -> Pointer:
@@ -124,14 +120,14 @@ def _changing(root: str | Path) -> Iterator[tuple[Pointer | None, Put]]:
     live = None
     try:
         with registry_of(root).changing_pointer() as (content, put):
-            live = _parsed(content)
+            live = _parsed(root, content)
             yield live, put
     except PointerMoved as error:
         now = read_pointer(root)
         raise _lost(root, now, live.index_id if live else None) from error
-    except (OSError, ValidationError) as error:
+    except OSError as error:
         raise BundleError(
-            f"the pointer to the live index cannot be replaced: {getattr(error, 'strerror', None) or error}",
+            f"the pointer to the live index cannot be replaced: {error.strerror or error}",
             where=_address(root),
             left_behind="The live index serves on",
             remedy="Free some space or give this user the right to write there, and run the same command again",
@@ -156,8 +152,19 @@ def _address(root: str | Path) -> str:
     return f"{registry_of(root).address}/{POINTER}"
 
 
-def _parsed(content: bytes | None) -> Pointer | None:
-    return None if content is None else Pointer.model_validate_json(content)
+def _parsed(root: str | Path, content: bytes | None) -> Pointer | None:
+    try:
+        return None if content is None else Pointer.model_validate_json(content)
+    except ValidationError as error:
+        raise _unreadable(root) from error
+
+
+def _unreadable(root: str | Path) -> BundleError:
+    return BundleError(
+        "the pointer to the live index is not readable",
+        where=_address(root),
+        remedy="Delete the file and publish again: nightjar nightly CORPUS",
+    )
 
 
 def _earlier(live: Pointer, index_id: str | None) -> str:

@@ -150,6 +150,14 @@ def test_a_damaged_copy_is_fetched_again(bucket: str) -> None:
     open_version(bucket, bundle.manifest.index_id, verify=True)
 
 
+def test_a_copy_with_a_damaged_manifest_is_in_nobodys_way(bucket: str, tmp_path: Path) -> None:
+    there = registry_on(bucket, tmp_path / OTHER)
+    one, two = (published(bucket, SENTENCES[:count]).manifest.index_id for count in (2, 3))
+    (there.fetch(one) / MANIFEST).write_bytes(b"{")
+
+    assert there.fetch(two).is_dir()
+
+
 def test_copies_of_versions_that_were_deleted_go_too(bucket: str, tmp_path: Path) -> None:
     there = registry_on(bucket, tmp_path / OTHER)
     first, second, third = (published(bucket, SENTENCES[:count]).manifest.index_id for count in (2, 3, 4))

@@ -72,6 +72,8 @@ def test_a_pointer_that_is_not_one_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BundleError, match="pointer to the live index is not readable"):
         read_pointer(tmp_path)
+    with pytest.raises(BundleError, match="pointer to the live index is not readable"):
+        swap_pointer(tmp_path, "two", expected="one")
 
 
 def test_a_swap_to_what_is_live_changes_nothing(root: str) -> None:
