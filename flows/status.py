@@ -28,7 +28,10 @@ OF_A_RUN = ("run_id", "ds", "state", "rows_out", "tokens", "tokens_per_second", 
 
 
 def status_of(corpus: Corpus) -> dict[str, Any]:
-    """Tables (path, rows, version), duplicates, live index and last run, as `nightjar status --json` prints them."""
+    """Tables (path, rows, version), duplicates, live index and last run, as `nightjar status --json` prints them.
+
+    The live index's `path` is relative to `indexes_root`, which is the root unless the corpus names a store.
+    """
     warehouse = open_warehouse(corpus)
     tables = {
         table.name: {
@@ -42,6 +45,7 @@ def status_of(corpus: Corpus) -> dict[str, Any]:
     return {
         "corpus": corpus.name,
         "root": corpus.warehouse,
+        "indexes_root": corpus.indexes,
         "tables": tables,
         "duplicates": warehouse.read(SIGNATURES).where("live and duplicate_of is not null").count(),
         "live_index": pointer and {name: getattr(pointer, name) for name in ("index_id", "path", "published_at")},

@@ -1,14 +1,17 @@
 """A real server of S3's protocol on loopback, for tests about object storage."""
 
 import logging
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import Request, urlopen
 
-import boto3
+import obstore
 import pytest
 from moto.server import ThreadedMotoServer
+from obstore.store import ObjectStore, from_url
 
 from schemas.hashing import digest
 from warehouse.object_storage import ObjectRegistry, object_registry
@@ -38,7 +41,7 @@ def served_buckets() -> Iterator[str]:
 def new_bucket() -> str:
     """URL of an empty place of its own."""
     name = f"nightjar-{uuid.uuid4().hex}"
-    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=name)
+    urlopen(Request(f"{os.environ['AWS_ENDPOINT_URL']}/{name}", method="PUT")).close()
     return f"s3://{name}/corpora/birds"
 
 
@@ -55,18 +58,18 @@ def registry_on(root: str, cache: Path) -> ObjectRegistry:
 
 def objects(root: str) -> dict[str, bytes]:
     """What is stored under `indexes`, by path."""
-    bucket, _, prefix = root.removeprefix("s3://").partition("/")
-    client, above = boto3.client("s3", region_name="us-east-1"), f"{prefix}/indexes/"
-    listed = client.list_objects_v2(Bucket=bucket, Prefix=above).get("Contents", [])
-    keys = [found["Key"] for found in listed]
-    return {key.removeprefix(above): client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+    stored = _stored(root)
+    paths = [found["path"] for page in obstore.list(stored) for found in page]
+    return {path: bytes(obstore.get(stored, path).bytes()) for path in paths}
 
 
 def store(root: str, path: str, content: bytes | None) -> None:
     """Replace an object under `indexes`, or delete it."""
-    bucket, _, prefix = root.removeprefix("s3://").partition("/")
-    client, key = boto3.client("s3", region_name="us-east-1"), f"{prefix}/indexes/{path}"
     if content is None:
-        client.delete_object(Bucket=bucket, Key=key)
+        obstore.delete(_stored(root), path)
     else:
-        client.put_object(Bucket=bucket, Key=key, Body=content)
+        obstore.put(_stored(root), path, content)
+
+
+def _stored(root: str) -> ObjectStore:
+    return from_url(f"{root}/indexes", client_options={"allow_http": True})

@@ -35,7 +35,9 @@ def test_what_a_night_publishes_is_served_where_no_tables_are(
 
     (live,) = [version for version in json.loads(run("indexes", corpus, "--json"))["indexes"] if version["live"]]
     index_id = live["index_id"]
-    assert live["kept"] and status_of(load_corpus(corpus))["live_index"]["index_id"] == index_id
+    assert live["kept"]
+    status = status_of(load_corpus(corpus))
+    assert (status["indexes_root"], status["live_index"]["path"]) == (bucket, f"indexes/{index_id}")
     assert {"live.json", f"{index_id}/manifest.json"} < set(objects(bucket))
 
     serving = tmp_path / "serves.toml"
