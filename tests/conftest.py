@@ -24,6 +24,8 @@ os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     session = open_session("local[2]")
+    # A test that opens Spark by itself has to ask for this fixture first, or all that follow run in its JVM.
+    assert (session.sparkContext.master, session.conf.get("spark.driver.memory")) == ("local[2]", "2048m")
     # Compiling a plan costs more than running it over a few rows.
     session.conf.set("spark.sql.codegen.wholeStage", "false")
     session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")

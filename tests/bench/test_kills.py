@@ -8,6 +8,7 @@ from deltalake import write_deltalake
 
 from bench.kills import Moment, Point, evenly, open_commits, orphans, points_over, table_differences
 from schemas.catalog import TABLES
+from warehouse.manifest import MANIFEST
 from warehouse.pointer import swap_pointer
 from warehouse.registry import UNFINISHED, registry_of
 
@@ -44,6 +45,7 @@ def test_the_moments_of_an_index_are_told_apart(tmp_path: Path) -> None:
     unfinished.mkdir(parents=True)
     assert building.reached(tmp_path)
     assert not built.reached(tmp_path)
+    (unfinished / MANIFEST).touch()
     unfinished.rename(registry_of(tmp_path).folder / "a")
     assert built.reached(tmp_path)
     swap_pointer(tmp_path, "a", expected=None)

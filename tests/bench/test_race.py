@@ -4,7 +4,8 @@ import pytest
 
 from bench.race import KEYS_PER_COMMIT, race
 
-pytestmark = pytest.mark.slow
+# Spark is opened before the race opens it: the JVM that comes first is that of all tests.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("spark")]
 
 
 def test_every_key_stands_once() -> None:
