@@ -26,8 +26,13 @@ GATE_FAILED = "nightjar.gate.failed"
 
 @contextmanager
 def reported_run(corpus: str, ds: date | None, selection: Selection = EVERYTHING) -> Iterator[Run]:
-    """`open_run` inside a flow: its artifacts say how far it is and, however it ends, what it did."""
+    """`open_run` inside a flow: its artifacts say how far it is and, however it ends, what it did.
+
+    Raises:
+        BundleError: the pointer cannot be read: told now, and not after hours of work for an index.
+    """
     with open_run(corpus, ds, selection) as run:
+        read_pointer(run.corpus.indexes)
         run.progress = ProgressArtifact(run.progress, artifact_key("progress", run.corpus.name))
         try:
             yield run
@@ -71,14 +76,14 @@ def show_gates(run: Run) -> None:
 
 def show_index(run: Run) -> None:
     """The live index and its manifest."""
-    live = read_pointer(run.corpus.indexes)
-    if live is None:
-        return
     try:
+        live = read_pointer(run.corpus.indexes)
+        if live is None:
+            return
         manifest = registry_of(run.corpus.indexes).manifest(live.index_id).model_dump_json(indent=2)
+        said = f"Live: `{live.index_id}`, published {live.published_at}.\n\n```json\n{manifest}\n```"
     except BundleError as error:  # the run is over, and what it did is not wrong because of that
-        manifest = str(error)
-    said = f"Live: `{live.index_id}`, published {live.published_at}.\n\n```json\n{manifest}\n```"
+        said = str(error)
     key = artifact_key("index", run.corpus.name)
     create_markdown_artifact(said, key=key, description="The live index version.")
 

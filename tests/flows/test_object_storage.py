@@ -11,9 +11,10 @@ from flows.asking import answer
 from flows.nightly import nightly
 from flows.status import status_of
 from schemas.corpus import load_corpus
+from schemas.errors import BundleError
 from tests.buckets import objects, on_machine, store
 from tests.conftest import Night
-from tests.small_site import copy_night
+from tests.small_site import copy_night, write_corpus
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -52,3 +53,15 @@ def test_what_a_night_publishes_is_served_where_no_tables_are(
     on_machine(monkeypatch, tmp_path / "cache")
     nightly(corpus, "2026-01-03")  # what is live is made whole, there too
     assert lost in objects(bucket)
+
+
+@pytest.mark.usefixtures("bucket", "spark")
+def test_a_night_that_could_not_publish_ends_before_it_works(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path)
+    with Path(corpus).open("a") as file:
+        file.write('[index]\nstore = "s3://no-such-bucket/birds"\n')
+
+    with pytest.raises(BundleError, match=r"NoSuchBucket.*See that the bucket is there"):
+        nightly(corpus, "2026-01-01")
+
+    assert not list((tmp_path / "root" / "tables" / "pages").rglob("*.parquet"))
