@@ -35,7 +35,7 @@ def versions_of(corpus: Corpus) -> list[dict[str, Any]]:
     rows = _rows(warehouse)
     pointer = read_pointer(corpus.indexes)
     asked = {expectation.name: expectation for expectation in index_gates(corpus.index)}
-    kept = registry_of(corpus.indexes).versions()
+    kept = {index_id for index_id, version in registry_of(corpus.indexes).versions().items() if version.whole}
     return [_described(row, pointer, asked, kept) for row in rows]
 
 

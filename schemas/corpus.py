@@ -471,10 +471,7 @@ class Corpus(Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="name of the corpus and of its folder")
     description: str = Field("", description="one line for people")
-    warehouse: str = Field(
-        "",
-        description="root of its tables and indexes; data/NAME when left out",
-    )
+    warehouse: str = Field("", description="root of its tables and indexes; data/NAME when left out")
     spark: str = Field(
         "",
         pattern=r"^(local\[\d+\]|spark://\S+|sc://\S+|sail)?$",
