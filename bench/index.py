@@ -9,12 +9,9 @@ round runs each way once, in turn; the best of the rounds counts. Sizes are mega
 sparse vectors are drawn with a seed: words by Zipf's law, vectors around topics.
 """
 
-import os
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -31,12 +28,14 @@ from warehouse.dense import DENSE_FILE, DenseIndex, write_dense
 from warehouse.lexical import LexicalIndex, write_lexical
 from warehouse.manifest import Parameters
 from warehouse.segments import Texts
+from warehouse.session import output_in
 from warehouse.sparse import SparseIndex, write_sparse
 
 DIMENSION, TOPICS = 384, 200
 VOCABULARY, WORDS_A_TEXT, WORDS_A_QUERY = 60_000, 80, 5
 SPARSE_VOCABULARY, TERMS_A_TEXT, TERMS_A_QUERY = 30_000, 100, 20
 K = 10
+FEW = 100  # queries asked one by one, and of SciPy in one product
 MEGABYTE = 1 << 20
 # At least 0.9 of the reference's queries a second.
 GOAL = 1 / 0.9
@@ -220,7 +219,7 @@ def dense(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
     )
 
 
-def shared(found: NDArray[np.int64], exact: NDArray[np.int64]) -> float:
+def shared(found: Iterable[NDArray[np.int64]], exact: Iterable[NDArray[np.int64]]) -> float:
     """Share of the exact nearest that were found."""
     return float(
         np.mean([len(set(ours) & set(wanted)) / len(wanted) for ours, wanted in zip(found, exact, strict=True)])
@@ -244,7 +243,6 @@ def sparse(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
     )
     yield Measured("sparse: size, MB", megabytes(folder), megabytes(saved), "SciPy CSC", GOAL)
     ours, inverted, queries = SparseIndex(folder, Texts.whole(count)), load_npz(saved).T, drawn.query_sparse
-    thousands = len(queries) / 1000
     asked = csr_matrix(
         (
             np.concatenate([query.weights for query in queries]),
@@ -258,28 +256,30 @@ def sparse(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
         scores = (asked[first:last] @ inverted).toarray()
         return [np.argpartition(-row, K)[:K] for row in scores]
 
-    found = [set(each.numbers[0].tolist()) for each in ours.search_many(queries[:100], K)]
-    exact = [set(best.tolist()) for best in nearest(0, len(found))]
-    recall = float(np.mean([len(one & other) / K for one, other in zip(found, exact, strict=True)]))
-    yield Measured("sparse: recall@10", recall, 1.0, "SciPy CSC")
-    few = range(min(len(queries), 100))
-    yield compared(
-        "sparse: single",
-        rounds,
-        each(lambda row: ours.search(queries[row], K), few),
-        each(lambda row: nearest(row, row + 1), few),
-        "SciPy CSC",
-        len(few) / 1000,
-    )
-    parts = range(0, len(queries), 100)
-    yield compared(
-        "sparse: batched",
-        rounds,
-        lambda: ours.search_many(queries, K),
-        each(lambda first: nearest(first, first + 100), parts),
-        "SciPy CSC",
-        thousands,
-    )
+    found = [each.numbers[0] for each in ours.search_many(queries[:FEW], K)]
+    yield Measured("sparse: recall@10", shared(found, nearest(0, len(found))), 1.0, "SciPy CSC")
+    batched = each(lambda first: nearest(first, first + FEW), range(0, len(queries), FEW))
+    yield from sparse_searches(ours, queries, rounds, lambda row: nearest(row, row + 1), batched, "SciPy CSC")
+
+
+def sparse_searches(
+    ours: SparseIndex,
+    queries: Sequence[SparseVector],
+    rounds: int,
+    nearest: Callable[[int], object],
+    batched: Way,
+    name: str,
+) -> Iterator[Measured]:
+    """Queries asked of ours and of a reference, a few of them singly and then all at once.
+
+    Args:
+        nearest: asks the reference one query, by its place.
+        batched: asks the reference all of them.
+    """
+    few = range(min(len(queries), FEW))
+    singly = each(lambda row: ours.search(queries[row], K), few)
+    yield compared("sparse: single", rounds, singly, each(nearest, few), name, len(few) / 1000)
+    yield compared("sparse: batched", rounds, lambda: ours.search_many(queries, K), batched, name, len(queries) / 1000)
 
 
 def seismic(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
@@ -296,7 +296,7 @@ def seismic(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
         dataset, spelled, weighed = SeismicDataset(), terms.values.to_numpy().astype(kind), weights.values.to_numpy()
         for number, (start, end) in enumerate(pairwise(terms.offsets.to_numpy())):
             dataset.add_document(str(number), spelled[start:end], weighed[start:end])
-        with printing_to_stderr():
+        with output_in(scratch / "seismic.log"):
             SeismicIndex.build_from_dataset(dataset).save(str(saved))
 
     count, queries = len(drawn.texts), drawn.query_sparse
@@ -305,39 +305,20 @@ def seismic(drawn: Drawn, scratch: Path, rounds: int) -> Iterator[Measured]:
     yield Measured("sparse: size, MB", megabytes(folder), megabytes(stored), "Seismic", GOAL)
     ours, theirs = SparseIndex(folder, Texts.whole(count)), SeismicIndex.load(str(stored))
     asked = [(query.terms.astype(kind), query.weights) for query in queries]
-    few, thousands = range(min(len(queries), 100)), len(queries) / 1000
 
     def nearest(row: int) -> list[tuple[str, float, str]]:
         found: list[tuple[str, float, str]] = theirs.search("", *asked[row], K, SEISMIC_TERMS, SEISMIC_SHARE)
         return found
 
-    exact = [set(each.numbers[0].tolist()) for each in ours.search_many(queries[: len(few)], K)]
-    recall = np.mean([len(exact[row] & {int(number) for _, _, number in nearest(row)}) / K for row in few])
-    yield Measured("sparse: recall@10", 1.0, float(recall), "Seismic")
-    each_of_ours = each(lambda row: ours.search(queries[row], K), few)
-    yield compared("sparse: single", rounds, each_of_ours, each(nearest, few), "Seismic", len(few) / 1000)
+    exact = [each.numbers[0] for each in ours.search_many(queries[:FEW], K)]
+    found = [np.array([int(number) for _, _, number in nearest(row)]) for row in range(len(exact))]
+    yield Measured("sparse: recall@10", 1.0, shared(found, exact), "Seismic")
     names_of, spelled, weighed = np.full(len(queries), "", kind), [row[0] for row in asked], [row[1] for row in asked]
-    yield compared(
-        "sparse: batched",
-        rounds,
-        lambda: ours.search_many(queries, K),
-        lambda: theirs.batch_search(names_of, spelled, weighed, K, SEISMIC_TERMS, SEISMIC_SHARE),
-        "Seismic",
-        thousands,
-    )
 
+    def batched() -> object:
+        return theirs.batch_search(names_of, spelled, weighed, K, SEISMIC_TERMS, SEISMIC_SHARE)
 
-@contextmanager
-def printing_to_stderr() -> Iterator[None]:
-    """What a library prints past Python goes to where it does not mix with figures."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+    yield from sparse_searches(ours, queries, rounds, nearest, batched, "Seismic")
 
 
 def main(

@@ -137,9 +137,8 @@ def _open(folder: Path, precision: Precision) -> tuple[Any, Any]:
     """Model and tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    known = _in_use.get((folder, precision))
     try:
-        model: Any = known
+        model: Any = _in_use.get((folder, precision))
         if model is None:
             model = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=loaded_as(precision), local_files_only=True, use_safetensors=True
@@ -147,8 +146,7 @@ def _open(folder: Path, precision: Precision) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # transformers and the libraries underneath raise types of their own
         raise ModelError(f"transformers cannot open it: {error}", where=str(folder)) from error
-    if known is None:
-        _in_use[folder, precision] = model.eval().to(device_for(precision))
+    model = _in_use[folder, precision] = model.eval().to(device_for(precision))
     return model, tokenizer
 
 

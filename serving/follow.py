@@ -10,8 +10,8 @@ from schemas.vectors import query_encoder
 from serving.search import WINDOW, Index, open_index
 from warehouse.pointer import live_pointer
 
-# Looks at the pointer between two tries of a version that was refused again and again: a try may read, or fetch, all.
-MOST_SKIPPED = 63
+# A version that was refused again and again is tried at every so many looks: a try may read, or fetch, all of it.
+MOST_LOOKS = 64
 
 
 class LiveIndex:
@@ -43,8 +43,7 @@ class LiveIndex:
         self._open = partial(open_index, root, cache(open_encoder), count_tokens, window, sparse, verify=True)
         self.current: Index = self._open()
         self.problem = ""
-        self._refused = ""
-        self._tries = self._skipped = 0
+        self._refused, self._looks = "", 0
 
     def follow(self) -> bool:
         """Take up the version that the pointer names, unless it already answers. True if that changed `current`.
@@ -69,11 +68,7 @@ class LiveIndex:
 
     def _waits(self, index_id: str) -> bool:
         """Whether a version that was refused before is not tried at this look."""
-        if index_id != self._refused:
-            self._refused, self._tries, self._skipped = index_id, 0, 0
-        elif self._skipped < min(2**self._tries - 1, MOST_SKIPPED):
-            self._skipped += 1
-            return True
-        else:
-            self._tries, self._skipped = self._tries + 1, 0
-        return False
+        self._looks = self._looks + 1 if index_id == self._refused else 1
+        self._refused = index_id
+        is_power_of_two = self._looks & (self._looks - 1) == 0
+        return not is_power_of_two and self._looks % MOST_LOOKS != 0

@@ -60,11 +60,11 @@ def build(
     versions = {table.name: run.pin(table) for table in tables_of(wanted)}
     tables = IndexTables(run.warehouse, stage.read, versions, wanted)
     live = run.live
-    if live and _built_from(run, live) == versions and _is_whole(run, live):
+    if live and _built_from(run, live) == versions and not _damage(run, live, verify=True):
         return None
     made, new_vectors = _whole_or_extension(stage, tables, live)
     stage.ledger.rows_in = len(made.source.chunks) if isinstance(made, Extension) else len(made.chunks)
-    known = _already_known(run, made.index_id)
+    known = _already_known(run, made)
     if known:
         stage.ledger.skipped = stage.ledger.rows_in
         stage.ledger.detail = known
@@ -173,22 +173,26 @@ def _built_from(run: Run, live: Pointer) -> dict[str, int]:
         return {}
 
 
-def _already_known(run: Run, index_id: str) -> str:
+def _already_known(run: Run, made: Source | Extension) -> str:
     """Why a version is not built; empty where it is. The live one is, if it is damaged."""
-    if run.live and index_id == run.live.index_id and _is_whole(run, run.live):
-        return "the live index has this content"
-    return "withdrawn" if run.live and index_id in run.live.withdrawn else ""
+    live = run.live
+    if live and made.index_id == live.index_id:
+        # What is made of the live version was so after every byte of that was read.
+        damage = _damage(run, live, verify=isinstance(made, Source))
+        if not damage:
+            return "the live index has this content"
+        run.progress.note(f"the live index is built again: {damage}")
+    return "withdrawn" if live and made.index_id in live.withdrawn else ""
 
 
-def _is_whole(run: Run, live: Pointer) -> bool:
-    """Whether every byte of the live version is as it was written, here and, after a look, where it is kept."""
+def _damage(run: Run, live: Pointer, *, verify: bool) -> str:
+    """What is wrong with the live version, empty for nothing; what is missing where it is kept is put there again."""
     try:
-        _opened(run, live.index_id, verify=True)
+        _opened(run, live.index_id, verify=verify)
     except BundleError as error:
-        run.progress.note(f"the live index is built again: {error}")
-        return False
+        return str(error)
     registry_of(run.corpus.indexes).keep(live.index_id)
-    return True
+    return ""
 
 
 def _whole_or_extension(stage: Stage, tables: IndexTables, live: Pointer | None) -> tuple[Source | Extension, pa.Table]:

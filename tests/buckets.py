@@ -13,8 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from obstore.store import ObjectStore, from_url
 
-from schemas.hashing import digest
-from warehouse.object_storage import ObjectRegistry, object_registry
+from warehouse.object_storage import object_registry
 
 
 @contextmanager
@@ -49,11 +48,6 @@ def on_machine(patch: pytest.MonkeyPatch, cache: Path) -> None:
     """From now on this is a machine with another cache."""
     patch.setattr("warehouse.object_storage.cache_folder", lambda: cache)
     object_registry.cache_clear()
-
-
-def registry_on(root: str, cache: Path) -> ObjectRegistry:
-    """The registry as a machine with this cache has it."""
-    return ObjectRegistry(root, cache / "indexes" / digest(root))
 
 
 def objects(root: str) -> dict[str, bytes]:

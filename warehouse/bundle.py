@@ -4,7 +4,6 @@ A bundle is written beside its place and renamed when it is complete. The same i
 """
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +19,7 @@ from schemas.passage import passage_text
 from schemas.vectors import query_encoder
 from warehouse.content import contents, total
 from warehouse.dense import DENSE_FILE, DenseIndex, late_vectors_of, vectors_of, write_dense
-from warehouse.durable import put_folder
+from warehouse.durable import new_folder
 from warehouse.lexical import LEXICAL_FOLDER, LexicalIndex, ScoredIndex, write_lexical
 from warehouse.manifest import (
     FORMAT,
@@ -232,7 +231,10 @@ def put_bundle(root: str | Path, index_id: str, write: Callable[[Path], Manifest
     bundle = _already_built(root, index_id)
     if not bundle:
         try:
-            _put(folder, write)
+            with new_folder(folder, UNFINISHED) as made:
+                manifest = write(made)
+                manifest.write(made)
+                _check_sizes(Bundle(made, manifest))
         except OSError as error:
             raise _unwritable(error, folder) from error
     registry.keep(index_id)
@@ -283,17 +285,6 @@ def _already_built(root: str | Path, index_id: str) -> Bundle | None:
     except BundleError:
         shutil.rmtree(registry_of(root).folder / index_id, ignore_errors=True)
         return None
-
-
-def _put(folder: Path, write: Callable[[Path], Manifest]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as scratch:
-        made = Path(scratch) / folder.name
-        made.mkdir()
-        manifest = write(made)
-        manifest.write(made)
-        _check_sizes(Bundle(made, manifest))
-        put_folder(made, folder)
 
 
 def write_segment(

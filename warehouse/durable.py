@@ -25,6 +25,21 @@ def replace_file(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
+@contextmanager
+def new_folder(folder: Path, prefix: str) -> Iterator[Path]:
+    """A folder to write into that stands in its place once all went well, and nowhere otherwise.
+
+    Args:
+        prefix: begins the name of the scratch folder beside it; a kill leaves that one.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as scratch:
+        made = Path(scratch) / folder.name
+        made.mkdir()
+        yield made
+        put_folder(made, folder)
+
+
 def put_folder(made: Path, folder: Path) -> bool:
     """Rename a finished folder into place. Returns False where another process put one there first."""
     for path in made.rglob("*"):

@@ -10,7 +10,6 @@ AWS_REGION, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCO
 
 import os
 import re
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from obstore.store import from_url
 from schemas.cache import cache_folder
 from schemas.errors import BundleError
 from schemas.hashing import digest
-from warehouse.durable import put_folder, share_file
+from warehouse.durable import new_folder, share_file
 from warehouse.manifest import MANIFEST, Manifest, StoredFile, parse_manifest, read_manifest, sha256_of
 from warehouse.registry import (
     INDEXES,
@@ -72,16 +71,16 @@ class ObjectRegistry:
 
     Args:
         root: URL of what stands above `indexes`.
-        copies: folder for the versions' copies.
+        cache: folder in whose `indexes` the versions' copies lie, those of each root by themselves.
 
     Raises:
         BundleError: the URL is none of object storage.
     """
 
-    def __init__(self, root: str, copies: Path) -> None:
-        self.folder = copies
+    def __init__(self, root: str, cache: Path) -> None:
+        self.folder = cache / INDEXES / digest(root.rstrip("/"))
         self.address = f"{root.rstrip('/')}/{INDEXES}"
-        self._copies = FolderRegistry(copies)
+        self._copies = FolderRegistry(self.folder)
         self._store = _opened(self.address)
 
     def fetch(self, index_id: str) -> Path:
@@ -172,21 +171,15 @@ class ObjectRegistry:
         content = self._read_manifest(index_id)
         manifest = self._parsed(index_id, content)
         self._refuse_incomplete(manifest)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=UNFINISHED) as scratch:
-            made = Path(scratch) / index_id
-            made.mkdir()
-            here = self._files_here()
+        here = self._files_here()
+        with new_folder(folder, UNFINISHED) as made:
             for name, file in manifest.files.items():
-                place = made / name
-                place.parent.mkdir(parents=True, exist_ok=True)
                 known = here.get(file.sha256)
                 if known and sha256_of(known) == file.sha256:
-                    share_file(known, place)
+                    share_file(known, made / name)
                 else:
-                    self._fetch_file(f"{index_id}/{file.sha256}", file, place)
+                    self._fetch_file(f"{index_id}/{file.sha256}", file, made / name)
             (made / MANIFEST).write_bytes(content)
-            put_folder(made, folder)
 
     def _refuse_incomplete(self, manifest: Manifest) -> None:
         """Before anything is fetched."""
@@ -207,6 +200,7 @@ class ObjectRegistry:
                 target.seek(start)
                 target.write(content)
 
+        place.parent.mkdir(parents=True, exist_ok=True)
         place.touch()
         with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
             list(pool.map(fetch_part, range(0, file.bytes, BYTES_PER_REQUEST)))
@@ -307,7 +301,7 @@ def object_registry(root: str) -> ObjectRegistry:
     Raises:
         BundleError: the URL is of something else.
     """
-    return ObjectRegistry(root, cache_folder() / INDEXES / digest(root.rstrip("/")))
+    return ObjectRegistry(root, cache_folder())
 
 
 def _opened(address: str) -> "ObjectStore":

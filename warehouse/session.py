@@ -105,7 +105,7 @@ def _classic(master: str, settings: Mapping[str, str]) -> SparkSession:
     builder = SparkSession.builder.master(master).appName("nightjar")
     for key, value in {**settings, **_delta(master)}.items():
         builder = builder.config(key, value)
-    with _output_in(spark_log()):
+    with output_in(spark_log()):
         return builder.getOrCreate()
 
 
@@ -115,7 +115,7 @@ def spark_log() -> Path:
 
 
 @contextmanager
-def _output_in(path: Path) -> Iterator[None]:
+def output_in(path: Path) -> Iterator[None]:
     """Point the process's standard output and error at a file for a while.
 
     A JVM started meanwhile keeps them: what Spark and Delta say there is nothing a user can act on, would stand

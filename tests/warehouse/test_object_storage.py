@@ -13,7 +13,7 @@ from models.fake import FAKE_ENCODER_ID, FakeEncoder
 from schemas.errors import BundleError
 from serving.follow import LiveIndex
 from serving.search import open_index
-from tests.buckets import objects, on_machine, registry_on, store
+from tests.buckets import objects, on_machine, store
 from tests.bundles import SENTENCES, built, published
 from tests.warehouse.test_extension import FIRST, SECOND, assert_same, extended
 from warehouse import pointer
@@ -49,7 +49,7 @@ def test_another_machine_fetches_what_is_live_and_answers_from_its_copy(
 def test_what_a_version_shares_with_its_parent_is_neither_sent_nor_fetched(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = registry_on(bucket, tmp_path / OTHER)
+    there = ObjectRegistry(bucket, tmp_path / OTHER)
     parent = FIRST.built(bucket)
     parent_there = there.fetch(parent.manifest.index_id)
     kept: list[object] = []
@@ -85,10 +85,10 @@ def test_an_upload_that_was_killed_is_no_version_and_is_made_up_for(bucket: str,
 
     assert not registry_of(bucket).versions()[index_id].whole
     with pytest.raises(BundleError, match=f"{index_id}: there is no such index version"):
-        registry_on(bucket, tmp_path / OTHER).fetch(index_id)
+        ObjectRegistry(bucket, tmp_path / OTHER).fetch(index_id)
 
     publish_bundle(bucket, index_id, FAKE_ENCODER_ID, expected=None)
-    assert registry_on(bucket, tmp_path / OTHER).fetch(index_id).is_dir()
+    assert ObjectRegistry(bucket, tmp_path / OTHER).fetch(index_id).is_dir()
 
 
 def test_a_build_takes_what_another_machine_has_built(
@@ -137,7 +137,7 @@ def test_a_damaged_version_is_refused_by_name_and_the_one_before_serves_on(
     assert sorted(path.name for path in registry_of(bucket).folder.iterdir()) == [first]
 
     store(bucket, path, None)
-    registry_on(bucket, here).keep(second.index_id)  # as nightjar publish does where it was built
+    ObjectRegistry(bucket, here).keep(second.index_id)  # as nightjar publish does where it was built
     assert live.follow()
     assert (live.current.index_id, live.problem) == (second.index_id, "")
 
@@ -151,7 +151,7 @@ def test_a_damaged_copy_is_fetched_again(bucket: str) -> None:
 
 
 def test_a_copy_with_a_damaged_manifest_is_in_nobodys_way(bucket: str, tmp_path: Path) -> None:
-    there = registry_on(bucket, tmp_path / OTHER)
+    there = ObjectRegistry(bucket, tmp_path / OTHER)
     one, two = (published(bucket, SENTENCES[:count]).manifest.index_id for count in (2, 3))
     (there.fetch(one) / MANIFEST).write_bytes(b"{")
 
@@ -159,7 +159,7 @@ def test_a_copy_with_a_damaged_manifest_is_in_nobodys_way(bucket: str, tmp_path:
 
 
 def test_copies_of_versions_that_were_deleted_go_too(bucket: str, tmp_path: Path) -> None:
-    there = registry_on(bucket, tmp_path / OTHER)
+    there = ObjectRegistry(bucket, tmp_path / OTHER)
     first, second, third = (published(bucket, SENTENCES[:count]).manifest.index_id for count in (2, 3, 4))
     for index_id in (first, second):
         long_ago = time.time() - SECONDS_TO_PUBLISH - 60
@@ -211,7 +211,7 @@ def test_a_manifest_names_no_place_outside_its_version(bucket: str, tmp_path: Pa
     store(bucket, f"{index_id}/{MANIFEST}", json.dumps(manifest).encode())
 
     with pytest.raises(BundleError, match="manifest is not readable"):
-        registry_on(bucket, tmp_path / OTHER).fetch(index_id)
+        ObjectRegistry(bucket, tmp_path / OTHER).fetch(index_id)
 
 
 def test_a_full_disk_leaves_no_copy(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +221,7 @@ def test_a_full_disk_leaves_no_copy(bucket: str, monkeypatch: pytest.MonkeyPatch
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("warehouse.object_storage.put_folder", full)
+    monkeypatch.setattr("warehouse.durable.put_folder", full)
     with pytest.raises(BundleError, match=r"cannot be copied: No space left on device.*NIGHTJAR_CACHE"):
         searched(bucket)
     assert not list(bundle.folder.parent.iterdir())
@@ -245,7 +245,7 @@ def test_a_place_that_is_none_is_one_clear_line(root: str, told: str) -> None:
 @pytest.mark.usefixtures("object_storage")
 def test_a_store_that_does_not_answer_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    registry = registry_on("s3://elsewhere/birds", tmp_path)
+    registry = ObjectRegistry("s3://elsewhere/birds", tmp_path)
 
     with pytest.raises(BundleError, match=r"s3://elsewhere/birds/indexes: .*did not answer.*AWS_ENDPOINT_URL"):
         registry.pointer()
@@ -256,4 +256,4 @@ def test_without_tls_only_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("AWS_ALLOW_HTTP")
 
     with pytest.raises(BundleError, match="AWS_ALLOW_HTTP=true for one without TLS"):
-        registry_on("s3://elsewhere/birds", tmp_path).pointer()
+        ObjectRegistry("s3://elsewhere/birds", tmp_path).pointer()
